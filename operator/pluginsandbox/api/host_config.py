@@ -1,0 +1,81 @@
+"""The host's configuration: what the operator writes into the snapshot and the host reads.
+
+It is plain data (msgspec, no pydantic) so that a host's image needs nothing of the operator's.
+The operator renders it from a PluginSandbox with `api.render`; `pluginsandbox run` does the same
+on a laptop, so both run the same host from the same document.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+CONFIG_FILE = "config.json"
+
+Isolation = Literal["PerPlugin", "PerContext"]
+Confinement = Literal["Strict", "BestEffort"]
+
+
+class PluginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of one plugin, units in the names."""
+
+    memory_bytes: int = 64 << 20
+    """Growth of one worker above the zygote."""
+    call_timeout_milliseconds: int = 1000
+    """Counts from when the worker takes the call."""
+    workers: int = 1
+    """Workers of a PerPlugin plugin; contexts are sharded over them."""
+    max_contexts: int = 1000
+    request_bytes: int = 1 << 20
+    result_bytes: int = 1 << 20
+
+
+class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One plugin as the host loads it."""
+
+    name: str
+    root: str
+    """Directory that holds the plugin's files."""
+    entry_point: str
+    """`module:Class` below `root`."""
+    runtime: Literal["Python"] = "Python"
+    isolation: Isolation = "PerPlugin"
+    digest: str | None = None
+    """`sha256:<hex>` of the tree below `root`; None = not checked (an image pinned by digest)."""
+    config: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Name to directory that the kubelet mounted."""
+    limits: PluginLimits = PluginLimits()
+
+
+class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that one host needs to know."""
+
+    namespace: str
+    sandbox: str
+    plugins: tuple[PluginConfig, ...]
+    idle_timeout_seconds: int = 300
+    deadline_seconds: int = 3600
+    warm_workers: int = 2
+    """Idle workers kept ready for each PerContext plugin."""
+    confinement: Confinement = "Strict"
+    queue_timeout_milliseconds: int = 30000
+    max_queued_calls: int = 1000
+    termination_grace_seconds: int = 30
+
+
+def decode(data: bytes) -> HostConfig:
+    """Read a configuration.
+
+    Raises:
+        msgspec.ValidationError: A field is missing, unknown or of the wrong type; the message
+            names its path.
+
+    """
+    return msgspec.json.decode(data, type=HostConfig)
+
+
+def encode(config: HostConfig) -> bytes:
+    """Write a configuration as stable, readable JSON: equal configurations give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(config, order="deterministic"), indent=1)

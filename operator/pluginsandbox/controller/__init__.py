@@ -1,0 +1,1 @@
+"""Turns PluginSandbox objects into pods: watch, queue, observe, decide, apply, report."""

@@ -1,0 +1,1 @@
+"""Runs in the pods: doors, invoke, contexts, supervisor, worker; confine is the wall."""

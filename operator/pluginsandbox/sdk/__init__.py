@@ -1,0 +1,1 @@
+"""What a plugin imports: Plugin, function, slot."""

@@ -1,0 +1,1 @@
+"""Every metric, log and trace name of PluginSandbox, in one place."""

@@ -1,0 +1,1 @@
+"""Artefact checks before load; pure functions over bytes and paths."""
