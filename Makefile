@@ -1,0 +1,71 @@
+# PluginSandbox: everything a contributor runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo demo-down test test-unit check format generate lock bench cluster cluster-down images clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the virtual environment from the lock file
+
+$(READY): requirements/dev.lock pyproject.toml
+	@echo "Setting up $(VENV) from requirements/dev.lock"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Real cluster, operator by Helm, three plugins, calls and a report
+	@$(BIN)/python -m tests.demo up
+
+demo-down: setup ## Remove all that `make demo` made, the local cluster included
+	@$(BIN)/python -m tests.demo down
+
+test: check ## All tests, those on real pods included
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-unit: setup ## The quick tests: no cluster
+	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+check: setup ## Lint, types, import contracts, drift of generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.generate --check
+
+format: setup ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+generate: setup ## Write the generated files anew: CRD, samples, manifests, docs
+	@$(BIN)/python -m tests.generate
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+lock: setup ## Resolve the lock files anew
+	@$(LOCK) --extra host --extra api --extra operator --group dev -o requirements/dev.lock
+	@$(LOCK) --extra host -c requirements/dev.lock -o requirements/host.lock
+	@$(LOCK) --extra operator -c requirements/dev.lock -o requirements/operator.lock
+
+bench: setup ## Time what users wait for, side by side, and write docs/benchmarks.md
+	@$(BIN)/python -m tests.bench
+
+cluster: setup ## Start the local Kubernetes cluster, or check that it runs
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: setup ## Stop the local cluster and remove what it made on this machine
+	@$(BIN)/python -m tests.cluster down
+
+images: setup ## Build the operator's and the host's images
+	@$(BIN)/python -m tests.images build
+
+clean: ## Remove the virtual environment and tool caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
