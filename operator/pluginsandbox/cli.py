@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     implementation.add_arguments(command)
     run: Callable[[argparse.Namespace], int] = implementation.run
     try:
-        return run(command.parse_args(words[1:]))
+        return run(command.parse_intermixed_args(words[1:]))
     except KeyboardInterrupt:
         return 130
 
