@@ -1,0 +1,100 @@
+"""What the author of a sandbox asks for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pluginsandbox.api.model import ListMap, Model, Rule
+from pluginsandbox.api.names import Int32
+from pluginsandbox.api.network import NetworkSettings
+from pluginsandbox.api.plugin import Plugin
+from pluginsandbox.api.pod import PodSettings
+from pluginsandbox.api.quantity import Between, Bytes, Cpu
+
+Confinement = Literal["Strict", "BestEffort"]
+OperatingMode = Literal["Running", "Suspended"]
+
+
+class ContextSettings(Model):
+    """How long a context may live."""
+
+    idle_timeout_seconds: Annotated[Int32, Field(ge=1, le=604_800)] = 300
+    """Seconds without a call after which a context is reclaimed."""
+    deadline_seconds: Annotated[Int32, Field(ge=1, le=604_800)] = 3600
+    """Seconds after its first call at which a context is reclaimed at the latest."""
+
+
+class ResourceRequests(Model):
+    """What is set aside for one pod on its node."""
+
+    cpu: Annotated[Cpu, Between("1m", "256")] | None = None
+    """Processors. Absent: as the operator is configured."""
+    memory: Annotated[Bytes, Between("1Mi", "4096Gi")] | None = None
+    """Memory. Absent: all of the computed limit. More than that limit is refused."""
+
+
+class ResourceLimits(Model):
+    """What one pod may use at most. Its memory is computed from the limits of the plugins."""
+
+    cpu: Annotated[Cpu, Between("10m", "256")] | None = None
+    """Processors. Absent: no limit."""
+
+
+class Resources(Model):
+    """Resources of one pod."""
+
+    requests: ResourceRequests = ResourceRequests()
+    """What is set aside for it."""
+    limits: ResourceLimits = ResourceLimits()
+    """What it may use at most."""
+
+
+class HostSettings(Model):
+    """The process of each pod that takes calls and supervises the workers."""
+
+    resources: Resources = Resources()
+    """Processors and memory of one pod."""
+    warm_workers: Annotated[Int32, Field(ge=0, le=64)] = 2
+    """Idle workers kept ready for each plugin with isolation PerContext."""
+    confinement: Confinement = "Strict"
+    """Strict: load nothing where the wall around plugins is incomplete. BestEffort: load, and say
+    in the condition Confined what is missing; only where the administrator allows it."""
+    queue_timeout_milliseconds: Annotated[Int32, Field(ge=0, le=600_000)] = 30000
+    """How long a call may wait for a worker."""
+    max_queued_calls: Annotated[Int32, Field(ge=0, le=100_000)] = 1000
+    """Calls that may wait in one pod; further ones are answered 429."""
+    termination_grace_seconds: Annotated[Int32, Field(ge=1, le=3600)] = 30
+    """Time in which a leaving pod finishes its calls and gives its contexts back."""
+
+
+class SandboxSpec(Model):
+    """What is asked for."""
+
+    plugins: Annotated[tuple[Plugin, ...], Field(min_length=1, max_length=16), ListMap()]
+    """Plugins of the sandbox."""
+    contexts: ContextSettings = ContextSettings()
+    """How long a context may live."""
+    host: HostSettings = HostSettings()
+    """The process that takes calls and supervises the workers."""
+    pod: PodSettings = PodSettings()
+    """What is added to the pods."""
+    network: NetworkSettings = NetworkSettings()
+    """Who may call the sandbox."""
+    replicas: (
+        Annotated[
+            Int32,
+            Field(ge=0, le=1000),
+            Rule(
+                cel="self <= 1",
+                check=lambda replicas: replicas <= 1,
+                message="replicas must be 0 or 1: in this version a context has no home among "
+                "several pods, so a sandbox has at most one",
+            ),
+        ]
+        | None
+    ) = None
+    """Number of pods, set by hand or through the scale subresource. Absent: one pod."""
+    operating_mode: OperatingMode = "Running"
+    """Suspended: no pods; the object, its Service and its configuration are kept."""
