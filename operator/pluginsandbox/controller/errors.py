@@ -2,7 +2,7 @@
 
 ```
 ControllerError
-├── RetryError        the same act may succeed later: conflict, throttling, time-out, lost connection
+├── RetryError        the same act may succeed later: conflict, throttling, time-out
 │   └── NotLeaderError    another process may hold the Lease: no write may start
 ├── PermanentError    only an edit by somebody cures it: refused, invalid, forbidden
 └── ProgrammerError   our own request was malformed: a defect

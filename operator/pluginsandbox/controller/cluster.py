@@ -1,0 +1,251 @@
+"""The controller's only door to the API server: plain dictionaries over `kubernetes.aio`.
+
+No typed models: reading one costs ten times a JSON decode. Every request has a time limit, every
+write asks first whether this process may write, idempotent requests are tried again a few times,
+and every answer becomes a body or one of `errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client import ApiClient
+
+from pluginsandbox.controller.errors import PermanentError, ProgrammerError, RetryError
+from pluginsandbox.controller.kinds import FIELD_MANAGER, Kind
+from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
+
+Body = dict[str, Any]
+
+REQUEST_SECONDS = 10.0
+ATTEMPTS = 3
+RETRY_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+"""A server that asks for more is obeyed by the queue, not by a worker that stands still."""
+PAGE = 500
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON = "application/json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+NOT_FOUND = 404
+CONFLICT = 409
+THROTTLED = 429
+_SERVER = 500
+_DEFECTS = frozenset({400, 405, 406, 415})
+
+
+class Cluster:
+    """Reads and writes objects.
+
+    Args:
+        client: Connection and credentials.
+        metrics: Counts the writes.
+        gate: Raises `NotLeaderError` when this process may not write.
+
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        metrics: OperatorMetrics,
+        gate: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client = client
+        self._rest: Any = client.rest_client
+        self._metrics = metrics
+        self._gate = gate
+        self._timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=REQUEST_SECONDS)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """Return an object, or None if there is none."""
+        return await self._maybe(kind.path(namespace, name), JSON)
+
+    async def get_metadata(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """Return an object's metadata alone, or None if there is none."""
+        return await self._maybe(kind.path(namespace, name), METADATA_ONLY)
+
+    async def pages(
+        self, kind: Kind, namespace: str | None, selector: str = "", fields: str = ""
+    ) -> AsyncIterator[Body]:
+        """Yield the pages of a list; each has `items` and `metadata.resourceVersion`."""
+        query = {"limit": str(PAGE)}
+        query |= {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": fields} if fields else {}
+        while True:
+            page = await self._insist("GET", kind.path(namespace), query)
+            yield page
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    async def list(
+        self, kind: Kind, namespace: str | None, selector: str = "", fields: str = ""
+    ) -> list[Body]:
+        """Return all objects that the selectors match."""
+        pages = self.pages(kind, namespace, selector, fields)
+        return [item async for page in pages for item in page.get("items") or ()]
+
+    async def serves(self, kind: Kind) -> bool:
+        """Tell whether the API server knows the kind."""
+        found = await self._maybe(kind.root, JSON)
+        names = {each["name"] for each in (found or {}).get("resources") or ()}
+        return kind.plural in names
+
+    async def apply(self, kind: Kind, manifest: Body, *, force: bool) -> Body:
+        """Apply a manifest server-side and return the object.
+
+        Args:
+            kind: Of the manifest.
+            manifest: All that we want to say about the object.
+            force: Take over fields that others set. Without it, an object that somebody else just
+                made under this name is a conflict instead of being adopted.
+
+        """
+        metadata = manifest["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        return await self._write(kind, "apply", "PATCH", path, query, manifest, APPLY)
+
+    async def patch_status(
+        self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], version: str
+    ) -> Body:
+        """Merge into an object's status, if the object is still of this resourceVersion."""
+        path = kind.path(namespace, name, "status")
+        body = {"metadata": {"resourceVersion": version}, "status": status}
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._write(kind, "status", "PATCH", path, query, body, MERGE)
+
+    async def delete(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        """Delete exactly the object that was seen; one that is gone or replaced is no error."""
+        metadata = body["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
+        try:
+            await self._write(kind, "delete", "DELETE", path, {}, options, JSON)
+        except RetryError as error:
+            if error.code != CONFLICT:
+                raise
+        except PermanentError as error:
+            if error.code != NOT_FOUND:
+                raise
+
+    async def create(self, kind: Kind, body: Body) -> Body:
+        """Create an object; sent once, as it is not idempotent."""
+        path = kind.path(body["metadata"]["namespace"])
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._write(kind, "create", "POST", path, query, body, JSON)
+
+    async def merge(self, kind: Kind, namespace: str, name: str, body: Body) -> Body:
+        """Merge a patch into an object."""
+        query = {"fieldManager": FIELD_MANAGER}
+        path = kind.path(namespace, name)
+        return await self._write(kind, "patch", "PATCH", path, query, body, MERGE)
+
+    async def replace(self, kind: Kind, body: Body, *, seconds: float = REQUEST_SECONDS) -> Body:
+        """Replace an object of the resourceVersion in `body`; sent once, without the gate."""
+        metadata = body["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        async with asyncio.timeout(seconds):
+            return await self._send("PUT", path, {}, body, JSON)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    async def _maybe(self, path: str, accept: str) -> Body | None:
+        try:
+            return await self._insist("GET", path, {}, accept=accept)
+        except PermanentError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
+    async def _write(
+        self,
+        kind: Kind,
+        verb: str,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Mapping[str, Any],
+        content: str,
+    ) -> Body:
+        self._metrics.writes.labels(kind.name, verb).inc()
+        if method == "POST":
+            self._gate()
+            return await self._send(method, path, query, body, content)
+        return await self._insist(method, path, query, body, content, gate=self._gate)
+
+    async def _insist(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Mapping[str, Any] | None = None,
+        content: str = JSON,
+        *,
+        accept: str = JSON,
+        gate: Callable[[], None] = lambda: None,
+    ) -> Body:
+        """Send an idempotent request, again where the server or the network failed."""
+        for attempt in range(ATTEMPTS):
+            gate()
+            try:
+                return await self._send(method, path, query, body, content, accept)
+            except RetryError as error:
+                last = attempt == ATTEMPTS - 1
+                if last or error.code == CONFLICT or error.after > LONGEST_WAIT_SECONDS:
+                    raise
+                wait = max(error.after, RETRY_SECONDS * 2**attempt)
+            await asyncio.sleep(wait * (1 + random.random() / 4))  # noqa: S311 - jitter
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Mapping[str, Any] | None,
+        content: str,
+        accept: str = JSON,
+    ) -> Body:
+        client = self._client
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
+        await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            answer = await self._rest.request(
+                method, url, headers=headers, body=body, _request_timeout=self._timeout
+            )
+            data = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryError(
+                f"the API server did not answer: {type(error).__name__} {error}"
+            ) from error
+        return _decode(answer.status, answer.headers.get("Retry-After", ""), data)
+
+
+def _decode(code: int, retry_after: str, data: bytes) -> Body:
+    try:
+        body: Body = msgspec.json.decode(data, type=dict)
+    except msgspec.DecodeError:
+        body = {"message": data[:200].decode(errors="replace")}
+    if code < 300:  # noqa: PLR2004 - HTTP's own boundary
+        return body
+    message = str(body.get("message") or f"HTTP {code}")
+    if code in {CONFLICT, THROTTLED} or code >= _SERVER:
+        details = body.get("details") or {}
+        after = retry_after if retry_after.isdigit() else details.get("retryAfterSeconds", 0)
+        raise RetryError(message, after=float(after), code=code)
+    if code in _DEFECTS and "admission webhook" not in message:
+        raise ProgrammerError(f"HTTP {code}: {message}")
+    raise PermanentError(message, code=code)

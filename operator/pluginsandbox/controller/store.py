@@ -1,0 +1,173 @@
+"""What was last seen of every object that the controller watches: our informer cache.
+
+`watch` puts events in, `cluster`'s answers to our own writes are put in as well, so that the next
+reconcile never acts on a state from before its own last write. Bodies are trimmed and must not be
+changed by readers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pluginsandbox.controller import kinds
+from pluginsandbox.controller.kinds import Key, Kind
+from pluginsandbox.controller.trim import Body, trim
+
+ObjectKey = tuple[Kind, str, str]
+
+
+class Store:
+    """Trimmed bodies by kind, namespace and name, with two ways to look them up."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[ObjectKey, Body] = {}
+        self._owned: dict[tuple[Kind, Key], set[str]] = defaultdict(set)
+        self._users: dict[tuple[str, str], set[Key]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """Return the object as last seen."""
+        return self._bodies.get((kind, namespace, name))
+
+    def owned(self, kind: Kind, key: Key) -> list[Body]:
+        """Return the objects of a kind that carry the sandbox's label, by name."""
+        names = self._owned.get((kind, key), ())
+        return [self._bodies[kind, key.namespace, name] for name in sorted(names)]
+
+    def sandboxes(self) -> Iterator[Key]:
+        """Return the keys of all sandboxes."""
+        return (Key(space, name) for kind, space, name in self._bodies if kind is kinds.SANDBOX)
+
+    def put(self, kind: Kind, body: Mapping[str, Any]) -> set[Key]:
+        """Take in an object as the API server gave it.
+
+        Returns:
+            The sandboxes that this concerns; none if it is older than what is known, or if
+            nothing changed that the controller looks at.
+
+        """
+        new = trim(kind, body)
+        at = _key(kind, new)
+        old = self._bodies.get(at)
+        if old is not None and _older(new, old):
+            return set()
+        self._bodies[at] = new
+        if old is not None and _same(old, new):
+            return set()
+        concerned = self._unlink(at, old) if old is not None else set()
+        return concerned | self._link(at, new)
+
+    def remove(self, kind: Kind, body: Mapping[str, Any]) -> set[Key]:
+        """Take in that an object is gone; return the sandboxes that this concerns."""
+        gone = {"metadata": body["metadata"]}
+        at = _key(kind, gone)
+        old = self._bodies.get(at)
+        if old is None or (_uid(old) != _uid(gone) and _older(gone, old)):
+            return set()
+        del self._bodies[at]
+        return self._unlink(at, old)
+
+    def replace(
+        self, kind: Kind, namespace: str | None, bodies: Iterable[Mapping[str, Any]], version: str
+    ) -> set[Key]:
+        """Take in a full list, so that what a broken watch never told is known, too.
+
+        Args:
+            kind: Of the objects.
+            namespace: Namespace that was listed; None = all.
+            bodies: All objects there are.
+            version: resourceVersion of the list; what is newer than it is kept.
+
+        Returns:
+            The sandboxes that a difference concerns.
+
+        """
+        concerned: set[Key] = set()
+        listed = set()
+        for body in bodies:
+            listed.add(_key(kind, body))
+            concerned |= self.put(kind, body)
+        known = [at for at in self._bodies if at[0] is kind and namespace in (None, at[1])]
+        for at in known:
+            if at not in listed and _number(self._bodies[at]) <= int(version):
+                concerned |= self.remove(kind, self._bodies[at])
+        return concerned
+
+    def _link(self, at: ObjectKey, body: Body) -> set[Key]:
+        kind, namespace, name = at
+        if kind is kinds.SANDBOX:
+            for source in _sources(body):
+                self._users[namespace, source].add(Key(namespace, name))
+        elif owner := _owner(body):
+            self._owned[kind, Key(namespace, owner)].add(name)
+        return self._concerned(at, body)
+
+    def _unlink(self, at: ObjectKey, body: Body) -> set[Key]:
+        kind, namespace, name = at
+        if kind is kinds.SANDBOX:
+            for source in _sources(body):
+                _discard(self._users, (namespace, source), Key(namespace, name))
+        elif owner := _owner(body):
+            _discard(self._owned, (kind, Key(namespace, owner)), name)
+        return self._concerned(at, body)
+
+    def _concerned(self, at: ObjectKey, body: Body) -> set[Key]:
+        kind, namespace, name = at
+        if kind is kinds.SANDBOX:
+            return {Key(namespace, name)}
+        owner = _owner(body)
+        users = self._users.get((namespace, name), ()) if kind is kinds.CONFIG_MAP else ()
+        return {*users, *([Key(namespace, owner)] if owner else [])}
+
+
+def _discard(index: dict[Any, set[Any]], key: Any, value: Any) -> None:
+    index[key].discard(value)
+    if not index[key]:
+        del index[key]
+
+
+def _key(kind: Kind, body: Mapping[str, Any]) -> ObjectKey:
+    metadata = body["metadata"]
+    return kind, metadata.get("namespace", ""), metadata["name"]
+
+
+def _uid(body: Mapping[str, Any]) -> str:
+    return str(body["metadata"].get("uid", ""))
+
+
+def _owner(body: Body) -> str:
+    return str((body["metadata"].get("labels") or {}).get(kinds.SANDBOX_LABEL, ""))
+
+
+def _sources(body: Body) -> list[str]:
+    """Return the ConfigMaps that a sandbox names; tolerant, as its spec was not checked yet."""
+    names = []
+    plugins = (body.get("spec") or {}).get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        source = plugin.get("source") if isinstance(plugin, dict) else None
+        config_map = source.get("configMap") if isinstance(source, dict) else None
+        if isinstance(config_map, dict) and isinstance(config_map.get("name"), str):
+            names.append(config_map["name"])
+    return names
+
+
+def _number(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"].get("resourceVersion") or 0)
+
+
+def _older(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Tell the order of two states by resourceVersion, which is comparable (KEP-5504)."""
+    return _number(new) < _number(old)
+
+
+def _same(old: Body, new: Body) -> bool:
+    if old.keys() != new.keys():
+        return False
+    versionless = ({**each["metadata"], "resourceVersion": ""} for each in (old, new))
+    return next(versionless) == next(versionless) and all(
+        old[part] == new[part] for part in old if part != "metadata"
+    )
