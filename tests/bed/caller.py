@@ -104,7 +104,8 @@ def _pod(namespace: str, image: str) -> dict[str, Any]:
                 {
                     "name": NAME,
                     "image": image,
-                    "command": ["sleep", "infinity"],
+                    # The image has no shell and no sleep; only Python.
+                    "command": ["python3", "-c", "import signal; signal.pause()"],
                     "resources": {"requests": {"cpu": "1m", "memory": "16Mi"}},
                     "securityContext": RESTRICTED,
                 }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.bed import shell
 from tests.bed.kubectl import Kubectl
+from tests.cluster import tools
+from tests.cluster.choice import choose
 
 NAMESPACE = "pluginsandbox-system"
 RELEASE = "pluginsandbox"
-IMAGES = ("operator", "host")
 CHART = shell.REPOSITORY / "charts" / "pluginsandbox"
 
 
@@ -45,26 +48,23 @@ class Platform:
     operator: Image
     host: Image
 
-    def helm_run(self, *words: str | Path, timeout: float = 300) -> str:
+    def helm_run(self, *words: str | Path, stdin: str = "", timeout: float = 300) -> str:
         """Run helm against the cluster and return what it printed."""
-        return shell.run(
-            self.helm, "--kubeconfig", self.kubectl.kubeconfig, *words, timeout=timeout
-        ).stdout
+        base = (self.helm, "--kubeconfig", self.kubectl.kubeconfig)
+        return shell.run(*base, *words, stdin=stdin, timeout=timeout).stdout
 
-    def install(self, *values: str, namespace: str = NAMESPACE, chart: Path = CHART) -> str:
+    def install(
+        self, values: Mapping[str, Any] | None = None, *, namespace: str = NAMESPACE
+    ) -> str:
         """Install or upgrade the operator from the chart and wait until it is ready."""
-        images = (
-            f"image.repository={self.operator.repository}",
-            f"image.tag={self.operator.tag}",
-            "image.pullPolicy=IfNotPresent",
-            f"hostImage.repository={self.host.repository}",
-            f"hostImage.tag={self.host.tag}",
-            "hostImage.pullPolicy=IfNotPresent",
-        )
-        options = [f"--set={value}" for value in (*images, *values)]
+        images = {
+            "image": {"repository": self.operator.repository, "tag": self.operator.tag},
+            "hostImage": {"repository": self.host.repository, "tag": self.host.tag},
+        }
         return self.helm_run(
-            *("upgrade", "--install", RELEASE, chart, "--namespace", namespace),
-            *("--create-namespace", "--wait", "--timeout", "120s", *options),
+            *("upgrade", "--install", RELEASE, CHART, "--namespace", namespace),
+            *("--create-namespace", "--wait", "--timeout", "120s", "--values", "-"),
+            stdin=json.dumps({**images, **(values or {})}),
         )
 
     def uninstall(self, namespace: str = NAMESPACE) -> None:
@@ -76,38 +76,27 @@ class Platform:
 
 def connect() -> Kubectl:
     """Start the cluster, or check that it runs, and return a client for it."""
-    shell.module("tests.cluster", "up")
+    choose().up()
     return client()
 
 
 def client() -> Kubectl:
     """Return a client for the cluster that is up."""
-    kubeconfig = Path(shell.module("tests.cluster", "kubeconfig").strip())
-    return Kubectl(_program("kubectl"), kubeconfig)
+    return Kubectl(tools.find("kubectl"), choose().kubeconfig())
 
 
 def prepare() -> Platform:
     """Start the cluster, build the images, load them."""
     kubectl = connect()
-    operator, host = (_image(line) for line in _built())
-    return Platform(kubectl, _program("helm"), operator, host)
+    operator, host = (_image(name) for name in ("operator", "host"))
+    return Platform(kubectl, tools.find("helm"), operator, host)
 
 
-def _built() -> Sequence[str]:
-    named = [os.environ.get(f"PLUGINSANDBOX_{name.upper()}_IMAGE") for name in IMAGES]
-    if all(named):
-        return [str(image) for image in named]
-    lines = shell.module("tests.images", "build").splitlines()
-    return [next(line for line in lines if line.startswith(f"{name} ")) for name in IMAGES]
-
-
-def _image(line: str) -> Image:
-    if " " not in line:
-        return Image(line, None, 0)
-    _, archive, tag, size = line.split()
-    shell.module("tests.cluster", "load", archive)
-    return Image(tag, Path(archive), int(size))
-
-
-def _program(name: str) -> Path:
-    return Path(shell.module("tests.cluster", "path", name).strip())
+def _image(target: str) -> Image:
+    named = os.environ.get(f"PLUGINSANDBOX_{target.upper()}_IMAGE")
+    if named:
+        return Image(named, None, 0)
+    printed = shell.module("tests.images", "build", "--target", target)
+    _, archive, _, size = printed.splitlines()[-1].split()
+    (reference,) = choose().load(Path(archive))
+    return Image(reference, Path(archive), int(size))
