@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from tests.bed import sandboxes
+from tests.bed import sandboxes, shell
 from tests.bed.kubectl import Kubectl, until
 from tests.bed.platform import Platform
 from tests.cluster.choice import choose
 from tests.e2e.conftest import door, ready
+
+from pluginsandbox.verify.digest import tree_digest
 
 pytestmark = pytest.mark.pods
 
