@@ -29,7 +29,10 @@ Programs = Mapping[str, Path]
 
 
 def write_configs(layout: Layout, programs: Programs) -> None:
-    """Write the configuration files; their readers are restarted if they changed."""
+    """Write the configuration files; their readers are restarted if they changed.
+
+    A file that is right already is not touched: kube-proxy ends as soon as its own is written.
+    """
     for folder in (layout.config / "cni", layout.logs, layout.pods_logs, layout.run):
         folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -40,7 +43,9 @@ def write_configs(layout: Layout, programs: Programs) -> None:
         "containerd.toml": _containerd_config(layout, programs),
     }
     for name, text in texts.items():
-        (layout.config / name).write_text(text)
+        path = layout.config / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 def _containerd_config(layout: Layout, programs: Programs) -> str:

@@ -90,6 +90,8 @@ HELM = Module(
     outputs={"helm": "helm.sh/helm/v4/cmd/helm"},
     variables={"helm.sh/helm/v4/internal/version.version": _HELM},
 )
+# Not part of a cluster: what its tests run in pods.
+PROBE = Module(name="probe", requires="", version="", outputs={"probe": "."})
 
 NODE = (ETCD, KUBERNETES, CONTAINERD, COREDNS, PAUSE)
 ALL = (*NODE, HELM)

@@ -1,0 +1,3 @@
+module pluginsandbox.dev/tests/cluster/probe
+
+go 1.26.0
