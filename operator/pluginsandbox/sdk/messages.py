@@ -1,0 +1,44 @@
+"""What a caller is told of a plugin's exception: bounded, and without paths of the host."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+
+MAX_MESSAGE = 2000
+
+
+def describe(error: BaseException, roots: Sequence[str]) -> tuple[str, str]:
+    """Return the name of an exception's class and its message.
+
+    Args:
+        error: What the plugin raised. Its `__str__` is the plugin's code.
+        roots: Directories that must not be named; what lies below them is named relative to them.
+
+    """
+    first = error.args[0] if error.args else None
+    if isinstance(error, LookupError) and isinstance(first, contextvars.ContextVar):
+        attribute = first.name.rpartition(".")[2]
+        message = f"slot {attribute!r} has no value yet: set it in on_start, or give it a default"
+    else:
+        try:
+            message = str(error)
+        except Exception as broken:  # noqa: BLE001  # a broken __str__ must not hide the error
+            message = f"(its __str__ raised {type(broken).__name__})"
+    return type(error).__name__, relative(message, roots)[:MAX_MESSAGE]
+
+
+def relative(text: str, roots: Sequence[str]) -> str:
+    """Return `text` with every path below `roots`, or of Python itself, made relative to it."""
+    for root in (*roots, *_python_roots()):
+        text = text.replace(root.rstrip(os.sep) + os.sep, "").replace(root, ".")
+    return text
+
+
+def _python_roots() -> list[str]:
+    # Longest first: the library lies below the prefix.
+    paths = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
+    return sorted((path for path in paths if len(path) > len("/usr")), key=len, reverse=True)

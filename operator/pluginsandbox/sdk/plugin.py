@@ -1,0 +1,66 @@
+"""The class an author derives from, and the mark on what callers may call."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pluginsandbox.sdk.context import Context
+from pluginsandbox.sdk.secrets import read_secret
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+FUNCTION_MARK = "__pluginsandbox_function__"
+
+
+def function(method: Method) -> Method:
+    """Let callers call this method of a Plugin; every parameter and the result need annotations.
+
+    Args:
+        method: A plain or an async method. An async one runs to its end before the next call.
+
+    Returns:
+        The method itself.
+
+    """
+    setattr(method, FUNCTION_MARK, True)
+    return method
+
+
+class Plugin:
+    """Base class of a plugin. One instance serves one context; state belongs in slots.
+
+    An author may define `__init__` without parameters; `context`, `config` and `secret` work there
+    already.
+    """
+
+    context: Context
+    """Whom this instance serves: `id`, `tenant`, `generation`."""
+    config: Mapping[str, str] = types.MappingProxyType({})
+    """`plugins[].config` of the sandbox; read-only."""
+    traceparent: str = ""
+    """W3C traceparent of the running call; empty when the caller sent none."""
+    _secret_directories: Mapping[str, str] = types.MappingProxyType({})
+
+    def secret(self, name: str, key: str | None = None) -> bytes:
+        """Return a secret's value as it is now.
+
+        Args:
+            name: `plugins[].secrets[].name` of the sandbox.
+            key: Which key of the Secret; may be left out when it has only one.
+
+        Raises:
+            SecretError: The plugin was not given that secret, or it has no such key.
+
+        """
+        return read_secret(self._secret_directories, name, key)
+
+    def on_start(self) -> None:
+        """Run once, before the first call of a context. If it raises, that call fails."""
+
+    def on_exit(self, cause: str) -> None:
+        """Run once, when the context ends: Released, Idle, Deadline, Shutdown and so on."""
+
+    def on_panic(self, error: BaseException) -> None:
+        """Run after a call raised; and with WorkerDied after the last worker died."""
