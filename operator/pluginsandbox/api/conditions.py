@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from pluginsandbox.api.model import Model
-from pluginsandbox.api.names import Int32
+from pluginsandbox.api.names import MAX_GENERATION, Int32
 from pluginsandbox.api.reasons import Reason
 
 MAX_MESSAGE = 4096
@@ -46,7 +46,7 @@ class Condition(Model):
     """What this is about, such as Ready."""
     status: ConditionStatus
     """Whether it holds."""
-    observed_generation: Annotated[Int32, Field(ge=0, le=2**63 - 1)] | None = None
+    observed_generation: Annotated[Int32, Field(ge=0, le=MAX_GENERATION)] | None = None
     """Generation of the object that this was found for."""
     last_transition_time: AwareDatetime | None = None
     """When `status` last changed."""

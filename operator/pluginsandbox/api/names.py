@@ -22,6 +22,7 @@ RESERVED_PATTERN = r"^(pluginsandbox\.dev|app\.kubernetes\.io|(.+\.)?(k8s|kubern
 
 MAX_KEY = 317  # 253 of a prefix, a slash, 63 of a name
 MAX_ANNOTATION = 4096
+MAX_GENERATION = 2**53 - 1  # bounds of a schema are read as 64-bit floats
 
 Name = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, min_length=1, max_length=50)]
 """A name given by the author of a sandbox; short, as names of volumes are made from it."""
@@ -55,33 +56,40 @@ def _cel(pattern: str) -> str:
     return pattern.replace("\\", "\\\\")
 
 
-KEYS_WELL_FORMED = Rule(
-    cel=f"self.all(key, size(key) <= {MAX_KEY} && key.matches('{_cel(QUALIFIED_PATTERN)}'))",
-    check=well_formed,
-    message="keys must be a name of at most 63 letters, digits, '-', '_' and '.', which may follow "
-    "a DNS prefix and a slash",
-)
-KEYS_FREE = Rule(
-    cel=f"!self.exists(key, key.matches('{_cel(RESERVED_PATTERN)}'))",
-    check=_free,
-    message="keys must not begin with a reserved prefix: pluginsandbox.dev/, "
-    "app.kubernetes.io/, *.k8s.io/ or *.kubernetes.io/",
-)
+def _well_formed(kind: str) -> Rule:
+    return Rule(
+        cel=f"self.all(key, size(key) <= {MAX_KEY} && key.matches('{_cel(QUALIFIED_PATTERN)}'))",
+        check=well_formed,
+        message=f"{kind} keys must be a name of at most 63 letters, digits, '-', '_' and '.', that "
+        "may follow a DNS prefix and a slash",
+    )
+
+
+def _unreserved(kind: str) -> Rule:
+    return Rule(
+        cel=f"!self.exists(key, key.matches('{_cel(RESERVED_PATTERN)}'))",
+        check=_free,
+        message=f"{kind} keys must not begin with a reserved prefix: pluginsandbox.dev/, "
+        "app.kubernetes.io/, *.k8s.io/ or *.kubernetes.io/",
+    )
+
 
 Labels = Annotated[
     dict[str, LabelValue],
     Field(max_length=32, json_schema_extra={MAP_TYPE: "atomic"}),
-    KEYS_WELL_FORMED,
+    _well_formed("label"),
 ]
 """Labels that must match, as in a selector."""
 
-OwnLabels = Annotated[dict[str, LabelValue], Field(max_length=32), KEYS_WELL_FORMED, KEYS_FREE]
+OwnLabels = Annotated[
+    dict[str, LabelValue], Field(max_length=32), _well_formed("label"), _unreserved("label")
+]
 """Labels that an author may add."""
 
 OwnAnnotations = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=MAX_ANNOTATION)]],
     Field(max_length=32),
-    KEYS_WELL_FORMED,
-    KEYS_FREE,
+    _well_formed("annotation"),
+    _unreserved("annotation"),
 ]
 """Annotations that an author may add."""

@@ -24,13 +24,13 @@ def _is_cidr(text: str) -> bool:
 CIDR = Rule(
     cel="isCIDR(self) && cidr(self) == cidr(self).masked()",
     check=_is_cidr,
-    message="must be a range of addresses such as 10.0.0.0/8 or fd00::/8, without host bits",
+    message="cidr and except must hold ranges such as 10.0.0.0/8 or fd00::/8, without host bits",
 )
 Cidr = Annotated[str, StringConstraints(min_length=1, max_length=43), CIDR]
 
 
 class IpBlock(Model):
-    """A range of addresses."""
+    """A range of addresses; excludes the other fields of a peer."""
 
     cidr: Cidr
     """The range, such as 10.0.0.0/8."""
@@ -71,7 +71,6 @@ class Peer(Model):
     namespace_selector: LabelSelector | None = None
     """Namespaces: all their pods, or those that podSelector selects."""
     ip_block: IpBlock | None = None
-    """A range of addresses; excludes the other fields."""
 
     rules = (
         Rule(

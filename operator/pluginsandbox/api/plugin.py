@@ -66,9 +66,7 @@ class Source(Model):
     """Where a plugin's files come from: exactly one of the fields."""
 
     image: ImageSource | None = None
-    """An OCI image."""
     config_map: ConfigMapSource | None = None
-    """A ConfigMap."""
 
     rules = (
         Rule(
@@ -83,7 +81,7 @@ class PluginSecret(Model):
     """A Secret that a plugin may read; the kubelet mounts it, the operator never sees it."""
 
     name: Name
-    """Name by which the plugin asks for it."""
+    """Name by which the plugin asks for it: lower-case letters, digits and '-'."""
     secret_name: ObjectName
     """Name of the Secret, in the namespace of the sandbox."""
 
@@ -91,7 +89,7 @@ class PluginSecret(Model):
 class PluginLimits(Model):
     """What one plugin may use."""
 
-    memory: Annotated[Bytes, Between("1Mi", "64Gi")] = "64Mi"
+    memory: Annotated[Bytes, Between("memory", "1Mi", "64Gi")] = "64Mi"
     """Memory of one worker, above what an idle worker takes anyway. A worker over it dies."""
     call_timeout_milliseconds: Annotated[Int32, Field(ge=1, le=3_600_000)] = 1000
     """Time for one call, from when a worker takes it."""
@@ -99,9 +97,9 @@ class PluginLimits(Model):
     """Workers of a PerPlugin plugin; each context stays with one of them."""
     max_contexts: Annotated[Int32, Field(ge=1, le=1_000_000)] | None = None
     """Contexts of the plugin in one pod. Absent: 1000, or 16 with isolation PerContext."""
-    request_bytes: Annotated[Bytes, Between("1", "64Mi")] = "1Mi"
+    request_bytes: Annotated[Bytes, Between("requestBytes", "1", "64Mi")] = "1Mi"
     """Size of a call's arguments, as they are sent."""
-    result_bytes: Annotated[Bytes, Between("1", "64Mi")] = "1Mi"
+    result_bytes: Annotated[Bytes, Between("resultBytes", "1", "64Mi")] = "1Mi"
     """Size of a call's result, as it is sent."""
 
     @property
@@ -119,11 +117,10 @@ class Plugin(Model):
     """One plugin: third-party code, where it comes from, and what it may use."""
 
     name: Name
-    """Name of the plugin in calls, metrics and status."""
+    """Name of the plugin in calls, metrics and status: lower-case letters, digits and '-'."""
     runtime: Runtime
     """What runs the plugin."""
     source: Source
-    """Where its files come from."""
     digest: (
         Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None
     ) = None
@@ -160,7 +157,6 @@ class Plugin(Model):
     secrets: Annotated[tuple[PluginSecret, ...], Field(max_length=8), ListMap()] = ()
     """Secrets that the plugin reads as files. Only where the administrator allows it."""
     limits: PluginLimits = PluginLimits()
-    """What the plugin may use."""
 
     rules = (
         Rule(

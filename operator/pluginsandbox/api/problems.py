@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from pluginsandbox.api.sandbox import PluginSandbox
+from pluginsandbox.api.structural import structural
 
 MAX_LINES = 8
 MAX_VALUE = 80
@@ -16,8 +20,11 @@ OWN_TYPES = frozenset({"rule", "duplicate", "quantity"})
 
 def explain(error: ValidationError) -> tuple[str, ...]:
     """Return one line for each field that is wrong: its path, and what it must be."""
+    problems = error.errors(include_url=False)
     return tuple(
-        f"{path(problem['loc'])}: {_words(problem)}" for problem in error.errors(include_url=False)
+        f"{path(problem['loc'])}: {_words(problem)}"
+        for problem in problems
+        if not _follows(problem, problems)
     )
 
 
@@ -34,13 +41,37 @@ def path(location: Iterable[int | str]) -> str:
     return "".join(parts).removeprefix(".") or "object"
 
 
+def _follows(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
+    """Tell whether a list is only too short because its items are wrong."""
+    place = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and other is not problem for other in problems
+    )
+
+
 def _words(problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return "must be set"
+    if problem["type"] == "extra_forbidden":
+        return f"no such field; there are: {', '.join(_siblings(problem['loc']))}"
     if problem["type"] in OWN_TYPES:
         return problem["msg"]
-    message = re.sub(r"^\w+ should ", "must ", problem["msg"])
     value = repr(problem["input"])
-    if len(value) > MAX_VALUE:
-        return message
-    return f"{message}, not {value}"
+    shown = f", not {value}" if len(value) <= MAX_VALUE else ""
+    if problem["type"] == "string_pattern_mismatch":
+        meaning = _schema(problem["loc"]).get("description", "")
+        return f"must match {problem['ctx']['pattern']}{shown}. {meaning}".rstrip(". ") + "."
+    return re.sub(r"^\w+ should ", "must ", problem["msg"]) + shown
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    return sorted(_schema(location[:-1]).get("properties", {}))
+
+
+def _schema(location: tuple[int | str, ...]) -> Mapping[str, Any]:
+    """Find a field's schema, which knows what pydantic's errors do not tell."""
+    found: Mapping[str, Any] = structural(PluginSandbox)
+    for part in location:
+        within = found.get("items") or found.get("additionalProperties")
+        found = within or found.get("properties", {}).get(part) or {}
+    return found

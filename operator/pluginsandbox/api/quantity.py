@@ -47,13 +47,14 @@ def parse_millicores(text: str) -> int:
 class Between:
     """Inclusive bounds of a quantity; the same text bounds it in CEL and in Python."""
 
+    field: str
     low: str
     high: str
 
     @property
     def message(self) -> str:
         """What the API server and the models say of a value outside."""
-        return f"must be a quantity from {self.low} to {self.high}"
+        return f"{self.field} must be from {self.low} to {self.high}"
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -94,16 +95,16 @@ def _text(value: Any) -> Any:
 
 Bytes = Annotated[
     str,
-    BeforeValidator(_text),
     StringConstraints(pattern=BYTES_PATTERN, max_length=17),
+    BeforeValidator(_text),
     _IntOrString(),
 ]
 """A number of bytes, such as `64Mi`; `parse_bytes` reads it."""
 
 Cpu = Annotated[
     str,
-    BeforeValidator(_text),
     StringConstraints(pattern=CPU_PATTERN, max_length=8),
+    BeforeValidator(_text),
     _IntOrString(),
 ]
 """A number of processors, such as `250m`; `parse_millicores` reads it."""

@@ -47,9 +47,7 @@ class PluginSandbox(Model):
     kind: Literal["PluginSandbox"]
     metadata: Metadata
     spec: SandboxSpec
-    """What is asked for."""
     status: SandboxStatus = SandboxStatus(observed_generation=-1)
-    """What was found."""
 
     rules = (
         Rule(
@@ -79,3 +77,13 @@ class PluginSandbox(Model):
 
         """
         return cls.model_validate(data)
+
+    @classmethod
+    def read_strictly(cls, data: Any) -> PluginSandbox:
+        """Read an object that must hold no field which this version does not know.
+
+        Raises:
+            pydantic.ValidationError: As `read`, or there is such a field.
+
+        """
+        return cls.model_validate(data, extra="forbid")

@@ -29,33 +29,30 @@ class ContextSettings(Model):
 class ResourceRequests(Model):
     """What is set aside for one pod on its node."""
 
-    cpu: Annotated[Cpu, Between("1m", "256")] | None = None
+    cpu: Annotated[Cpu, Between("cpu", "1m", "256")] | None = None
     """Processors. Absent: as the operator is configured."""
-    memory: Annotated[Bytes, Between("1Mi", "4096Gi")] | None = None
+    memory: Annotated[Bytes, Between("memory", "1Mi", "4096Gi")] | None = None
     """Memory. Absent: all of the computed limit. More than that limit is refused."""
 
 
 class ResourceLimits(Model):
     """What one pod may use at most. Its memory is computed from the limits of the plugins."""
 
-    cpu: Annotated[Cpu, Between("10m", "256")] | None = None
+    cpu: Annotated[Cpu, Between("cpu", "10m", "256")] | None = None
     """Processors. Absent: no limit."""
 
 
 class Resources(Model):
-    """Resources of one pod."""
+    """Processors and memory of one pod."""
 
     requests: ResourceRequests = ResourceRequests()
-    """What is set aside for it."""
     limits: ResourceLimits = ResourceLimits()
-    """What it may use at most."""
 
 
 class HostSettings(Model):
     """The process of each pod that takes calls and supervises the workers."""
 
     resources: Resources = Resources()
-    """Processors and memory of one pod."""
     warm_workers: Annotated[Int32, Field(ge=0, le=64)] = 2
     """Idle workers kept ready for each plugin with isolation PerContext."""
     confinement: Confinement = "Strict"
@@ -75,13 +72,9 @@ class SandboxSpec(Model):
     plugins: Annotated[tuple[Plugin, ...], Field(min_length=1, max_length=16), ListMap()]
     """Plugins of the sandbox."""
     contexts: ContextSettings = ContextSettings()
-    """How long a context may live."""
     host: HostSettings = HostSettings()
-    """The process that takes calls and supervises the workers."""
     pod: PodSettings = PodSettings()
-    """What is added to the pods."""
     network: NetworkSettings = NetworkSettings()
-    """Who may call the sandbox."""
     replicas: (
         Annotated[
             Int32,

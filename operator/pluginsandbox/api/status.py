@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from pluginsandbox.api.conditions import Condition
 from pluginsandbox.api.model import ListMap, Model
-from pluginsandbox.api.names import Int32, Name
+from pluginsandbox.api.names import MAX_GENERATION, Int32, Name
 
 PluginState = Literal["Pending", "Loaded", "Failed"]
 
@@ -33,7 +33,7 @@ class PluginStatus(Model):
 class SandboxStatus(Model):
     """What was found. Nothing in it is required."""
 
-    observed_generation: Annotated[Int32, Field(ge=-1, le=2**63 - 1)] | None = None
+    observed_generation: Annotated[Int32, Field(ge=-1, le=MAX_GENERATION)] | None = None
     """Generation of the spec that the rest is about; -1 until the operator has seen the object."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap(("type",))] = ()
     """What is true of the sandbox; Ready sums it up."""
