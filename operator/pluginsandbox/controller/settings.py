@@ -5,8 +5,9 @@ Every key, with its default (`hostImage` alone has none that works everywhere):
 ```yaml
 hostImage: pluginsandbox-host:<version>   # what sandbox pods run
 hostImagePullPolicy: IfNotPresent         # Always | IfNotPresent | Never
+cpuRequest: 10m                           # of a pod whose author asks for nothing else
 memory:
-  reserve: 128Mi      # of a pod, for the host itself and the zygote; also the memory request
+  reserve: 128Mi      # of a pod, for the host itself and the zygote
   maximum: 4Gi        # no pod gets a higher memory limit; what lacks is reported as overcommit
 operator:
   namespace: ""       # where the operator's pods and Lease live; empty = the pod's own, or default
@@ -36,7 +37,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from pluginsandbox import __version__
-from pluginsandbox.api.quantity import parse_bytes
+from pluginsandbox.api.quantity import parse_bytes, parse_millicores
 
 RestrictedField = Literal[
     "pod.labels",
@@ -74,7 +75,13 @@ def _bytes(text: str) -> str:
     return text
 
 
+def _cpu(text: str) -> str:
+    parse_millicores(text)
+    return text
+
+
 Bytes = Annotated[str, AfterValidator(_bytes)]
+Cpu = Annotated[str, AfterValidator(_cpu)]
 
 
 class Memory(_Section):
@@ -155,6 +162,7 @@ class Settings(_Section):
 
     host_image: str = Field(default=f"pluginsandbox-host:{__version__}", min_length=1)
     host_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    cpu_request: Cpu = "10m"
     memory: Memory = Memory()
     operator: OperatorIdentity = OperatorIdentity()
     monitoring: Monitoring = Monitoring()
