@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 import ssl
 from typing import Any
 
-from tests.cluster.layout import API_PORT, NODE_ADDRESS, Layout
+from tests.cluster import process
+from tests.cluster.layout import API_PORT, NODE_ADDRESS, NODE_NAME, Layout
 
 
 def get(layout: Layout, path: str, seconds: float = 5.0) -> Any:
@@ -40,8 +42,13 @@ def ready(layout: Layout) -> bool:
     return get(layout, "/readyz") is not None
 
 
-def holds(layout: Layout, path: str, condition: str) -> bool:
-    """Whether an object exists and has a condition of that type with status True."""
-    found = get(layout, path) or {}
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
+def node_ready(layout: Layout) -> bool:
+    """Whether the kubelet that runs now has said that the node takes pods."""
+    started = process.started_at(layout, "kubelet")
+    found = get(layout, f"/api/v1/nodes/{NODE_NAME}") or {}
+    return started is not None and any(
+        condition["type"] == "Ready"
+        and condition["status"] == "True"
+        and dt.datetime.fromisoformat(condition["lastHeartbeatTime"]) >= started
+        for condition in found.get("status", {}).get("conditions", [])
+    )

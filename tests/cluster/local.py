@@ -17,6 +17,7 @@ from tests.cluster import (
     build,
     certs,
     cgroups,
+    dns,
     images,
     network,
     packages,
@@ -28,7 +29,7 @@ from tests.cluster import (
 )
 from tests.cluster.base import Part
 from tests.cluster.errors import ClusterError
-from tests.cluster.layout import Layout
+from tests.cluster.layout import Layout, cache_home
 from tests.cluster.progress import say, stage
 
 COMPONENTS = (
@@ -40,7 +41,6 @@ COMPONENTS = (
     "kube-proxy",
     "kubelet",
 )
-_LOCK = Path("/run/pluginsandbox-cluster.lock")
 
 
 class LocalCluster:
@@ -119,13 +119,9 @@ class LocalCluster:
             pid = process.running(layout, name)
             parts.append(Part(name, pid is not None, f"pid {pid}" if pid else "not running"))
         parts.append(_condition("API", "ready", holds=api.ready(layout)))
-        node = api.holds(layout, start.NODE_PATH, "Ready")
-        dns = api.holds(layout, start.DNS_PATH, "Available")
-        return [
-            *parts,
-            _condition("node", "Ready", holds=node),
-            _condition("DNS", "Available", holds=dns),
-        ]
+        parts.append(_condition("node", "ready", holds=api.node_ready(layout)))
+        parts.append(_condition("DNS", "answering", holds=dns.answers()))
+        return parts
 
     def logs(self, component: str | None) -> str:
         """The end of a log file; ``audit`` is the API server's record of writes."""
@@ -152,7 +148,9 @@ def _require_root() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    with _LOCK.open("w") as lock:
+    folder = cache_home()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "local-cluster.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -85,6 +85,10 @@ def remove() -> None:
         for family in ("ip", "ip6"):
             succeeds("nft", "delete", "table", family, "kube-proxy")
         succeeds("nft", "delete", "table", "inet", GUARD)
+        for end in ("--orig-src", "--orig-dst"):
+            for each in (POD_RANGE, SERVICE_RANGE):
+                # Fails when there is none; a forgotten one would lead a new cluster's packets.
+                succeeds("conntrack", "--delete", end, str(each))
 
 
 def guard_exists() -> bool:

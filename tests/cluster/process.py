@@ -7,6 +7,7 @@ the machine's boot, so a reused id or a restarted machine is never mistaken for 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import os
@@ -88,6 +89,14 @@ def running(layout: Layout, name: str) -> int | None:
     if record is None or record.boot != _boot() or _start_time(record.pid) != record.started:
         return None
     return record.pid
+
+
+def started_at(layout: Layout, name: str) -> dt.datetime | None:
+    """When a component that is alive was started, to the second; None if it is dead."""
+    if running(layout, name) is None:
+        return None
+    seconds = int((layout.processes / f"{name}.json").stat().st_mtime)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def start(layout: Layout, component: Component) -> bool:

@@ -10,6 +10,7 @@ from tests.cluster import (
     addons,
     api,
     control_plane,
+    dns,
     images,
     node,
     packages,
@@ -18,11 +19,9 @@ from tests.cluster import (
     sysctls,
 )
 from tests.cluster.errors import ClusterError
-from tests.cluster.layout import NODE_NAME, Layout
+from tests.cluster.layout import Layout
 from tests.cluster.system import run
 
-NODE_PATH = f"/api/v1/nodes/{NODE_NAME}"
-DNS_PATH = f"/apis/apps/v1/namespaces/{addons.NAMESPACE}/deployments/coredns"
 _PATIENCE_SECONDS = 90.0
 
 Programs = Mapping[str, Path]
@@ -102,12 +101,11 @@ def workers(layout: Layout, programs: Programs, pki: str) -> None:
 
 
 def apply_addons(layout: Layout, programs: Programs) -> None:
-    """Apply DNS and permissions, unless just these are applied and DNS works."""
+    """Apply DNS and permissions, unless just these are applied and DNS answers."""
     items = addons.manifests(images.reference("coredns", programs))
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     note = layout.state / "addons.json"
-    unchanged = note.exists() and note.read_text() == text
-    if unchanged and api.holds(layout, DNS_PATH, "Available"):
+    if note.exists() and note.read_text() == text and dns.answers():
         return
     kubectl = programs["kubernetes"] / "kubectl"
     command = ("apply", "--server-side", "--force-conflicts", "-f", "-")
@@ -118,20 +116,10 @@ def apply_addons(layout: Layout, programs: Programs) -> None:
 
 def wait_for_node(layout: Layout) -> None:
     """Wait until the node takes pods, then put the kernel settings back."""
-    _wait_for_condition(layout, "node", NODE_PATH, "Ready")
+    process.wait_for("node", lambda: api.node_ready(layout), layout, "kubelet", _PATIENCE_SECONDS)
     sysctls.restore(layout)
 
 
 def wait_for_dns(layout: Layout) -> None:
     """Wait until the cluster's DNS answers."""
-    _wait_for_condition(layout, "cluster DNS", DNS_PATH, "Available")
-
-
-def _wait_for_condition(layout: Layout, what: str, path: str, condition: str) -> None:
-    process.wait_for(
-        what,
-        lambda: api.holds(layout, path, condition),
-        layout,
-        "kubelet",
-        _PATIENCE_SECONDS,
-    )
+    process.wait_for("cluster DNS", dns.answers, layout, "kubelet", _PATIENCE_SECONDS)

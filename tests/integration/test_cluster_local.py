@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 from tests.bed.kubectl import Kubectl, until
-from tests.cluster import network, process
+from tests.cluster import dns, network, process
 from tests.cluster.choice import choose
 from tests.cluster.layout import (
     API_SERVICE_ADDRESS,
-    DNS_ADDRESS,
     NODE_ADDRESS,
     SERVICE_RANGE,
     SINK,
@@ -58,13 +57,8 @@ def test_nothing_listens_beyond_loopback_and_the_nodes_own_address(layout: Layou
 
 
 def test_a_service_is_reached_by_its_address_from_the_node() -> None:
-    query = b"\x01\x02\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
-    name = b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\x00\x00\x01\x00\x01"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
-        client.sendto(query + name, (str(DNS_ADDRESS), 53))
-        answer = client.recv(512)
-    assert answer.endswith(API_SERVICE_ADDRESS.packed)
+    assert dns.ask("kubernetes.default.svc.cluster.local", 5) == API_SERVICE_ADDRESS
+    assert dns.ask("nothing.default.svc.cluster.local", 5) is None
 
     with socket.create_connection((str(API_SERVICE_ADDRESS), 443), timeout=5):
         pass
