@@ -5,19 +5,18 @@ All of it is worked out once, at load, from the annotations.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError, ResultError
 from pluginsandbox.sdk.plugin import FUNCTION_MARK
-from pluginsandbox.sdk.typecheck import runtime_classes, spell
+from pluginsandbox.sdk.typecheck import checkable, spell
 
 CO_VARARGS, CO_VARKEYWORDS, CO_COROUTINE, CO_GENERATORS = 0x4, 0x8, 0x80, 0x20 | 0x200
 _EXPECTED = re.compile(r"Expected `([^`]*)`(.*)", re.DOTALL)
@@ -32,8 +31,7 @@ class Codec(enum.IntEnum):
     MSGPACK = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class FunctionDescription:
+class FunctionDescription(NamedTuple):
     """What the host tells callers of one function."""
 
     name: str
@@ -74,7 +72,7 @@ class Function:
             result_schema=_schema(name, returns, {"the result": returns}),
         )
         self._returns = returns
-        self._result_classes = runtime_classes(returns)
+        self._result_classes = checkable(returns)
         # Indexed by Codec.
         self._decode = (
             msgspec.json.Decoder(arguments).decode,

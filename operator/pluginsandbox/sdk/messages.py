@@ -20,14 +20,10 @@ def describe(error: BaseException, roots: Sequence[str]) -> tuple[str, str]:
 
     """
     first = error.args[0] if error.args else None
-    if isinstance(error, LookupError) and isinstance(first, contextvars.ContextVar):
-        attribute = first.name.rpartition(".")[2]
-        message = f"slot {attribute!r} has no value yet: set it in on_start, or give it a default"
-    else:
-        try:
-            message = str(error)
-        except Exception as broken:  # noqa: BLE001  # a broken __str__ must not hide the error
-            message = f"(its __str__ raised {type(broken).__name__})"
+    try:
+        message = _no_value(first) if isinstance(first, contextvars.ContextVar) else str(error)
+    except Exception as broken:  # noqa: BLE001  # a broken __str__ must not hide the error
+        message = f"(its __str__ raised {type(broken).__name__})"
     return type(error).__name__, relative(message, roots)[:MAX_MESSAGE]
 
 
@@ -36,6 +32,11 @@ def relative(text: str, roots: Sequence[str]) -> str:
     for root in (*roots, *_python_roots()):
         text = text.replace(root.rstrip(os.sep) + os.sep, "").replace(root, ".")
     return text
+
+
+def _no_value(variable: contextvars.ContextVar[object]) -> str:
+    attribute = variable.name.rpartition(".")[2]
+    return f"slot {attribute!r} has no value yet: set it in on_start, or give it a default"
 
 
 def _python_roots() -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Generic, NoReturn, TypeVar, overload
 
 import msgspec
 
-from pluginsandbox.sdk.typecheck import runtime_classes, spell
+from pluginsandbox.sdk.typecheck import checkable, spell
 
 T = TypeVar("T")
 
@@ -39,7 +39,6 @@ class Slot(Generic[T]):
         "_classes",
         "_default",
         "_factory",
-        "_first",
         "_variable",
         "annotation",
         "attribute",
@@ -62,11 +61,10 @@ class Slot(Generic[T]):
         self.annotation = annotation
         self.attribute = ""
         self.key = ""
-        self._classes = runtime_classes(annotation)
+        self._classes = checkable(annotation)
         self._default = default
         self._factory = factory
-        self._variable: contextvars.ContextVar[T] | None = None
-        self._first: contextvars.ContextVar[contextvars.Token[T] | None] | None = None
+        self._variable: contextvars.ContextVar[Any] | None = None
         self.get = self.set = self.clear = self._unbound
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -91,15 +89,14 @@ class Slot(Generic[T]):
         if self.key:
             raise ValueError(f"slot {self.attribute!r} already belongs to {self.key}")
         self.key = key
-        if isinstance(self._default, _Missing):
-            variable = contextvars.ContextVar[T](key)
+        if self._default is MISSING:
+            variable = contextvars.ContextVar[Any](key)
         else:
-            variable = contextvars.ContextVar[T](key, default=self._default)
+            variable = contextvars.ContextVar[Any](key, default=self._default)
         self._variable = variable
-        self._first = contextvars.ContextVar(f"{key}#first", default=None)
         self.get = variable.get
-        self.set = self._setter(variable, self._first)
-        self.clear = self._clearer(variable, self._first)
+        self.set = self._setter(variable)
+        self.clear = self._clearer(variable)
 
     def start(self) -> None:
         """Give a fresh binding its own default; runs inside the binding's context."""
@@ -110,33 +107,30 @@ class Slot(Generic[T]):
         """Return what `context` holds for this slot, or MISSING; a default counts as missing."""
         return MISSING if self._variable is None else context.get(self._variable, MISSING)
 
-    def _setter(
-        self,
-        variable: contextvars.ContextVar[T],
-        first: contextvars.ContextVar[contextvars.Token[T] | None],
-    ) -> Callable[[T], None]:
-        store, classes, missing = variable.set, self._classes, contextvars.Token.MISSING
+    # Closures, not methods: a call pays for nothing but the variable's own C function.
+
+    def _setter(self, variable: contextvars.ContextVar[Any]) -> Callable[[T], None]:
+        store, classes = variable.set, self._classes
 
         def set_value(value: T) -> None:
             if not isinstance(value, classes):
                 self._refuse(value)
-            token = store(value)
-            if token.old_value is missing:
-                first.set(token)
+            store(value)
 
         return set_value
 
-    def _clearer(
-        self,
-        variable: contextvars.ContextVar[T],
-        first: contextvars.ContextVar[contextvars.Token[T] | None],
-    ) -> Callable[[], None]:
+    def _clearer(self, variable: contextvars.ContextVar[Any]) -> Callable[[], None]:
+        def get_checked() -> T:
+            value = variable.get()
+            if value is MISSING:
+                raise LookupError(variable)
+            return value  # type: ignore[no-any-return]  # what `set` let in
+
         def clear() -> None:
-            # A context variable can only be emptied with the token of the set that filled it.
-            token = first.get()
-            if token is not None:
-                variable.reset(token)
-                first.set(None)
+            if self._default is MISSING and self._factory is None:
+                # A context variable cannot be emptied again: from the first clear on, `get` looks.
+                self.get = get_checked
+            variable.set(self._default)
             self.start()
 
         return clear
@@ -184,7 +178,7 @@ def slot(
         return made
     if factory is not None:
         raise TypeError("slot takes default or factory, not both")
-    if not isinstance(default, runtime_classes(annotation)):
+    if not isinstance(default, checkable(annotation)):
         raise TypeError(f"default must be {spell(annotation)}, got {type(default).__name__}")
     if not _immutable(default):
         raise TypeError(

@@ -1,0 +1,168 @@
+"""Test a plugin with plain pytest: no host, no cluster, the same binding code.
+
+    with harness(InventoryCheck).context("shanghai-1") as warehouse:
+        warehouse.call("reserve", sku="A-100", quantity=2)
+
+What is missing here is the wall: a plugin that writes a file or opens a socket can do so in a test,
+and is refused in a sandbox. `pluginsandbox run` has the wall.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pluginsandbox.sdk.binding import Binding, LoadedPlugin
+from pluginsandbox.sdk.context import Identity
+from pluginsandbox.sdk.errors import PluginRaised
+from pluginsandbox.sdk.functions import Codec
+from pluginsandbox.sdk.plugin import Plugin
+
+SecretValue = bytes | Mapping[str, bytes]
+
+
+class Caller:
+    """Calls functions in one context, as a caller over HTTP does."""
+
+    def __init__(self, binding: Binding, timeout_microseconds: int) -> None:
+        self.plugin: Plugin = binding.instance
+        """The instance behind, for a look inside; its slots have values only during a call."""
+        self._binding = binding
+        self._timeout = timeout_microseconds
+        self._indexes = {f.name: index for index, f in enumerate(binding.plugin.functions)}
+        self._released = False
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Call a function; arguments and result go through JSON.
+
+        Args:
+            function: Its name.
+            arguments: Its arguments; structs and dataclasses may be given as such.
+
+        Returns:
+            The result as a caller sees it: dicts, lists, strings, numbers.
+
+        Raises:
+            ArgumentsError: The arguments do not fit the annotations.
+            ResultError: The result does not fit, or cannot be encoded.
+            CallTimeout: It took longer than the harness allows.
+            LookupError: There is no such function.
+            Exception: Whatever the plugin raised, as it raised it.
+
+        """
+        if function not in self._indexes:
+            names = ", ".join(self._indexes)
+            raise LookupError(f"there is no function {function!r}; there are: {names}")
+        body = msgspec.json.encode(arguments)
+        index = self._indexes[function]
+        try:
+            _, answer = self._binding.call(index, Codec.JSON, body, self._timeout)
+        except PluginRaised as error:
+            raise error.__cause__ or error from None
+        return msgspec.json.decode(answer)
+
+    def release(self, cause: str = "Released") -> int:
+        """End the context now; returns about how many bytes its slots held.
+
+        Raises:
+            AssertionError: `on_exit` raised; a sandbox would only log and count it.
+
+        """
+        if self._released:
+            return 0
+        self._released = True
+        size = self._binding.reclaim(cause, self._timeout)
+        if self._binding.exit_error:
+            raise AssertionError(f"on_exit raised {self._binding.exit_error}")
+        return size
+
+
+class Harness:
+    """Makes contexts of one plugin. Made by `harness`."""
+
+    def __init__(
+        self,
+        plugin_class: type[Plugin],
+        config: Mapping[str, str],
+        secrets: Mapping[str, SecretValue],
+        timeout_microseconds: int,
+    ) -> None:
+        self._plugin_class = plugin_class
+        self._config = config
+        self._secrets = self._write(secrets)
+        self._timeout = timeout_microseconds
+        self._loaded: LoadedPlugin | None = None
+        self._open = 0
+
+    @contextlib.contextmanager
+    def context(
+        self, id_: str = "test", *, tenant: str = "", generation: int = 1
+    ) -> Iterator[Caller]:
+        """Bind a context; at the end of the block it is released.
+
+        Args:
+            id_: Id of the context.
+            tenant: Its tenant.
+            generation: More than 1 plays a context that was lost and bound again.
+
+        Raises:
+            LoadError: The class cannot be served.
+            StartError: `on_start` raised.
+
+        """
+        if self._loaded is None:
+            identity = Identity("test", "test", self._plugin_class.__name__)
+            self._loaded = LoadedPlugin(self._plugin_class, identity, self._config, self._secrets)
+        self._open += 1
+        try:
+            caller = Caller(
+                self._loaded.bind(id_, tenant, generation, self._timeout), self._timeout
+            )
+            try:
+                yield caller
+            finally:
+                caller.release()
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._loaded.close()
+                self._loaded = None
+
+    def _write(self, secrets: Mapping[str, SecretValue]) -> dict[str, str]:
+        if not secrets:
+            return {}
+        root = tempfile.mkdtemp(prefix="pluginsandbox-")
+        weakref.finalize(self, shutil.rmtree, root)
+        directories = {name: Path(root, name) for name in secrets}
+        for name, value in secrets.items():
+            directories[name].mkdir()
+            for key, content in ({"value": value} if isinstance(value, bytes) else value).items():
+                Path(directories[name], key).write_bytes(content)
+        return {name: str(path) for name, path in directories.items()}
+
+
+def harness(
+    plugin_class: type[Plugin],
+    *,
+    config: Mapping[str, str] | None = None,
+    secrets: Mapping[str, SecretValue] | None = None,
+    call_timeout_milliseconds: int = 0,
+) -> Harness:
+    """Make a harness for a plugin class.
+
+    Args:
+        plugin_class: The class under test.
+        config: As `plugins[].config`.
+        secrets: Name of each secret to its value, or to its keys and their values.
+        call_timeout_milliseconds: Time for each call and hook; 0 = without limit. A limit takes
+            SIGALRM for the time of the context, and gives it back.
+
+    """
+    return Harness(plugin_class, config or {}, secrets or {}, call_timeout_milliseconds * 1000)
