@@ -47,6 +47,15 @@ def desired(
     """Return the Deployment."""
     template = _template(sandbox, settings, snapshot, budget)
     template["metadata"]["annotations"][TEMPLATE_ANNOTATION] = hash_of(template)
+    return _deployment(sandbox, template, replicas)
+
+
+def stopped(sandbox: PluginSandbox, live: Manifest) -> Manifest:
+    """Return a live Deployment without pods and with its template as it is."""
+    return _deployment(sandbox, live["spec"]["template"], 0)
+
+
+def _deployment(sandbox: PluginSandbox, template: dict[str, Any], replicas: int) -> Manifest:
     spec = {
         "replicas": replicas,
         "revisionHistoryLimit": 0,

@@ -1,0 +1,109 @@
+"""The values that flow from observing to deciding to reporting; all frozen, none does I/O."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+
+from pluginsandbox.api.host_stats import HostStats
+from pluginsandbox.api.reasons import Reason
+from pluginsandbox.api.sandbox import PluginSandbox
+from pluginsandbox.controller import kinds
+from pluginsandbox.controller.children.config_snapshot import Files
+from pluginsandbox.controller.kinds import Key, Kind
+from pluginsandbox.controller.trim import Body
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the way of what the spec asks for.
+
+    Args:
+        reason: Of the closed list.
+        message: What was found and what to do.
+        edit: Whether only an edit cures it: then Stalled at once, else after a while.
+
+    """
+
+    reason: Reason
+    message: str
+    edit: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A ConfigMap that a plugin names as its source.
+
+    Args:
+        name: Of the ConfigMap.
+        exists: Whether there is one.
+        files: What it holds; None unless it exists and is labelled as a source.
+
+    """
+
+    name: str
+    exists: bool
+    files: Files | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All that one reconcile knows of the cluster.
+
+    Args:
+        key: Of the sandbox.
+        sandbox: Its spec and metadata.
+        status: Its status as last written.
+        sources: Of the plugins with a ConfigMap source, by the plugin's name.
+        contents: Those ConfigMaps in full, where a snapshot has to be made.
+        namespace_labels: Labels of the namespace; only its name where they do not matter.
+        children: Live objects under the names of children.
+        snapshots: Live snapshots of the sandbox.
+        named_snapshots: Snapshots that ReplicaSets name; None if that was not looked up.
+        pods: Live pods of the sandbox.
+        stats: What pods tell, by their uid; a pod that was not read is absent.
+        mount_failures: What the kubelet says of volumes that it cannot mount, by the pod's uid.
+        pod_monitors: Whether PodMonitors are wanted and possible.
+        now: Wall clock.
+
+    """
+
+    key: Key
+    sandbox: PluginSandbox
+    status: Body
+    sources: Mapping[str, Source]
+    contents: Mapping[str, Body]
+    namespace_labels: Mapping[str, str]
+    children: Mapping[tuple[Kind, str], Body]
+    snapshots: tuple[Body, ...]
+    named_snapshots: frozenset[str] | None
+    pods: tuple[Body, ...]
+    stats: Mapping[str, HostStats]
+    mount_failures: Mapping[str, str]
+    pod_monitors: bool
+    now: dt.datetime
+
+    @property
+    def deployment(self) -> Body | None:
+        """The Deployment of the sandbox's name, whoever owns it."""
+        return self.children.get((kinds.DEPLOYMENT, self.key.name))
+
+
+def controlled_by(body: Body, sandbox: PluginSandbox) -> bool:
+    """Tell whether the sandbox is the controlling owner of the object."""
+    return any(
+        owner.get("controller") and owner.get("uid") == sandbox.metadata.uid
+        for owner in body["metadata"].get("ownerReferences") or ()
+    )
+
+
+def left_by_namesake(body: Body, sandbox: PluginSandbox) -> bool:
+    """Tell whether a deleted sandbox of the same name owned it: garbage collection takes it."""
+    return any(
+        owner.get("controller")
+        and owner.get("kind") == kinds.SANDBOX.name
+        and owner.get("name") == sandbox.metadata.name
+        and owner.get("uid") != sandbox.metadata.uid
+        for owner in body["metadata"].get("ownerReferences") or ()
+    )

@@ -1,0 +1,101 @@
+"""Tells whether a change is rolled out, and since when it is not.
+
+Done means: all pods are of the wanted template and at least the minimum was ready, once, for this
+generation and template. Later a lost pod or a scaling step no longer makes it a roll-out. What a
+restarted operator must know of it is read back from the status and the Deployment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from pluginsandbox.api.conditions import ConditionType, get_condition
+from pluginsandbox.api.reasons import Reason
+from pluginsandbox.controller.children.deployment import STALL_SECONDS, template_hash
+from pluginsandbox.controller.decide import Decision
+from pluginsandbox.controller.explain import condition
+from pluginsandbox.controller.observed import Observed, Problem
+from pluginsandbox.controller.status import Counts, Standing, counts, previous_conditions
+
+Target = tuple[int, str]
+
+
+@dataclasses.dataclass(slots=True)
+class Memory:
+    """What one process remembers of a sandbox between reconciles.
+
+    Args:
+        target: Generation and template that were not rolled out when last looked at.
+        since: When that began.
+        done: Generation and template that were rolled out last.
+
+    """
+
+    target: Target | None = None
+    since: dt.datetime | None = None
+    done: Target | None = None
+
+
+def standing(
+    memory: Memory, observed: Observed, decision: Decision, blocking: tuple[Problem, ...]
+) -> Standing:
+    """Return where the sandbox stands, and remember it."""
+    target = (observed.sandbox.metadata.generation, decision.template)
+    rolled_out = not blocking and _rolled_out(memory, target, observed, decision)
+    since = _since(memory, target, observed, rolled_out=rolled_out)
+    if rolled_out:
+        memory.target, memory.since, memory.done = None, None, target
+    else:
+        memory.target, memory.since = target, since
+    return Standing(rolled_out=rolled_out, since=since)
+
+
+def _rolled_out(memory: Memory, target: Target, observed: Observed, decision: Decision) -> bool:
+    live = observed.deployment
+    if live is None or not decision.template or template_hash(live) != decision.template:
+        return False
+    status = live.get("status") or {}
+    seen = int(status.get("observedGeneration") or 0) >= int(live["metadata"].get("generation", 0))
+    pods = counts(observed, decision)
+    if pods.desired == 0:
+        return seen and pods.replicas == 0 and not observed.pods
+    if memory.done == target or (seen and _was_done(observed)):
+        return True
+    same_template = memory.done is not None and memory.done[1] == decision.template
+    return (seen or same_template) and _all_new(pods)
+
+
+def _all_new(pods: Counts) -> bool:
+    return pods.updated == pods.replicas > 0 and pods.ready >= pods.minimum
+
+
+def _was_done(observed: Observed) -> bool:
+    """Tell whether the roll-out was done before this process looked: both controllers say so."""
+    known = get_condition(previous_conditions(observed.status), ConditionType.RECONCILING)
+    progress = condition(observed.deployment or {}, "Progressing")
+    return (
+        known is not None
+        and known.reason == Reason.ROLLED_OUT
+        and known.observed_generation == observed.sandbox.metadata.generation
+        and progress.get("reason") == "NewReplicaSetAvailable"
+    )
+
+
+def _since(memory: Memory, target: Target, observed: Observed, *, rolled_out: bool) -> dt.datetime:
+    known = previous_conditions(observed.status)
+    if rolled_out:
+        ready = get_condition(known, ConditionType.READY)
+        lost = ready is not None and ready.status == "False"
+        return (ready.last_transition_time if ready and lost else None) or observed.now
+    if memory.target == target and memory.since is not None:
+        return memory.since
+    generation = observed.sandbox.metadata.generation
+    if memory.target is None and observed.status.get("observedGeneration") == generation:
+        reconciling = get_condition(known, ConditionType.RECONCILING)
+        if reconciling is not None and reconciling.status == "True":
+            return reconciling.last_transition_time or observed.now
+        stalled = get_condition(known, ConditionType.STALLED)
+        if stalled is not None and stalled.status == "True" and stalled.last_transition_time:
+            return stalled.last_transition_time - dt.timedelta(seconds=STALL_SECONDS)
+    return observed.now

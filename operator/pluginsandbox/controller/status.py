@@ -1,0 +1,232 @@
+"""From what was observed and decided to the status of a PluginSandbox: pure, kstatus's rules.
+
+- Reconciling is True only while a generation or a snapshot is not rolled out.
+- Ready is Unknown while Reconciling, else it says whether enough pods are ready.
+- Stalled is True for what only an edit cures, or for anything that takes longer than 120 s; then
+  Reconciling is False, since kstatus looks at Reconciling first.
+- What hosts tell explains; only the readiness of pods decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from pluginsandbox.api.conditions import Condition, ConditionStatus, ConditionType, set_condition
+from pluginsandbox.api.reasons import Reason
+from pluginsandbox.api.status import SandboxStatus
+from pluginsandbox.controller import explain, hosts_say
+from pluginsandbox.controller.children import service
+from pluginsandbox.controller.children.common import selector
+from pluginsandbox.controller.children.deployment import STALL_SECONDS
+from pluginsandbox.controller.decide import MIN_REPLICAS, Decision
+from pluginsandbox.controller.observed import Observed, Problem
+from pluginsandbox.controller.trim import Body
+
+Verdict = tuple[ConditionStatus, Reason, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a sandbox stands between two reconciles.
+
+    Args:
+        rolled_out: Whether all pods are of the wanted template and enough of them got ready once.
+        since: When the present trouble or roll-out began, as far as is known.
+
+    """
+
+    rolled_out: bool
+    since: dt.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counts:
+    """Pods, as the Deployment's controller counts them."""
+
+    desired: int
+    replicas: int
+    updated: int
+    ready: int
+
+    @property
+    def minimum(self) -> int:
+        """Pods that must be ready."""
+        return min(self.desired, MIN_REPLICAS)
+
+
+def counts(observed: Observed, decision: Decision) -> Counts:
+    """Return how many pods there are."""
+    status = (observed.deployment or {}).get("status") or {}
+    numbers = (int(status.get(name) or 0) for name in _COUNTED)
+    return Counts(decision.replicas, *numbers)
+
+
+_COUNTED = ("replicas", "updatedReplicas", "readyReplicas")
+
+
+def report(
+    observed: Observed, decision: Decision, blocking: tuple[Problem, ...], standing: Standing
+) -> SandboxStatus:
+    """Return the status.
+
+    Args:
+        observed: What was seen, our own last writes included.
+        decision: What should be.
+        blocking: What keeps the children from being as decided.
+        standing: Whether the change is rolled out, and since when it is not.
+
+    """
+    pods = counts(observed, decision)
+    verdicts = _verdicts(observed, decision, blocking, standing, pods)
+    verdicts |= {
+        ConditionType.PLUGINS_LOADED: hosts_say.plugins_loaded(observed, decision),
+        ConditionType.CONFINED: hosts_say.confined(observed, decision),
+    }
+    return SandboxStatus(
+        observed_generation=observed.sandbox.metadata.generation,
+        conditions=_conditions(observed, verdicts),
+        replicas=pods.replicas,
+        ready_replicas=pods.ready,
+        desired_replicas=pods.desired,
+        selector=",".join(f"{key}={value}" for key, value in selector(observed.sandbox).items()),
+        endpoint=service.endpoint(observed.sandbox),
+        plugins=hosts_say.plugins(observed, decision),
+    )
+
+
+def unreadable(status: Body, message: str, *, generation: int, now: dt.datetime) -> SandboxStatus:
+    """Return the status of an object whose spec the operator cannot read."""
+    previous = previous_conditions(status)
+    verdict: Verdict = ("False", Reason.SPEC_INVALID, message)
+    for kind, (state, reason, text) in _stalled(verdict[1], verdict[2]).items():
+        previous = set_condition(
+            previous, kind, state, reason, text, generation=generation, now=now
+        )
+    return SandboxStatus.model_validate(
+        {**status, "observedGeneration": generation, "conditions": previous}
+    )
+
+
+def recheck_seconds(standing: Standing, status: SandboxStatus, now: dt.datetime) -> float | None:
+    """Return in how many seconds time alone may change the status, or None."""
+    conditions = {each.type: each.status for each in status.conditions}
+    settled = standing.rolled_out and conditions.get(ConditionType.READY) == "True"
+    if settled or conditions.get(ConditionType.STALLED) == "True":
+        return None
+    return max(0.0, STALL_SECONDS - (now - standing.since).total_seconds())
+
+
+def previous_conditions(status: Body) -> tuple[Condition, ...]:
+    """Return the conditions that were last written; none if they cannot be read."""
+    try:
+        return SandboxStatus.model_validate(status).conditions
+    except ValueError:
+        return ()
+
+
+def _verdicts(
+    observed: Observed,
+    decision: Decision,
+    problems: tuple[Problem, ...],
+    standing: Standing,
+    pods: Counts,
+) -> dict[ConditionType, Verdict]:
+    late = (observed.now - standing.since).total_seconds() >= STALL_SECONDS
+    first = problems[0] if problems else None
+    if (
+        first is not None
+        and first.edit
+        and not (standing.rolled_out and pods.ready >= pods.minimum)
+    ):
+        return _stalled(first.reason, first.message)
+    if not standing.rolled_out:
+        if late:
+            return _late(first, _progress(pods))
+        return _progressing(first, pods)
+    return _settled(observed, decision, first, pods, late=late)
+
+
+def _stalled(reason: Reason, message: str) -> dict[ConditionType, Verdict]:
+    return {
+        ConditionType.READY: ("False", reason, message),
+        ConditionType.RECONCILING: ("False", Reason.STALLED, "see the condition Stalled"),
+        ConditionType.STALLED: ("True", reason, message),
+    }
+
+
+def _late(first: Problem | None, progress: str) -> dict[ConditionType, Verdict]:
+    if first is None:
+        return _stalled(
+            Reason.TIMED_OUT,
+            f"not rolled out after {STALL_SECONDS} s: {progress}; look at the pods",
+        )
+    return _stalled(first.reason, first.message)
+
+
+def _progressing(first: Problem | None, pods: Counts) -> dict[ConditionType, Verdict]:
+    if first is not None:
+        reason, message = first.reason, first.message
+    elif pods.desired == 0:
+        reason, message = Reason.STOPPING, f"{pods.replicas} pods are left"
+    else:
+        reason, message = Reason.ROLLING_OUT, _progress(pods)
+    ready: Verdict = ("Unknown", Reason.PROGRESSING, message)
+    if reason is Reason.SOURCE_NOT_LABELLED:
+        ready = ("False", reason, message)
+    return {
+        ConditionType.READY: ready,
+        ConditionType.RECONCILING: ("True", reason, message),
+        ConditionType.STALLED: ("False", Reason.NOT_STALLED, ""),
+    }
+
+
+def _settled(
+    observed: Observed, decision: Decision, first: Problem | None, pods: Counts, *, late: bool
+) -> dict[ConditionType, Verdict]:
+    ready: Verdict
+    if pods.desired == 0:
+        suspended = observed.sandbox.spec.operating_mode == "Suspended"
+        ready = (
+            ("True", Reason.SUSPENDED, "there are no pods; set operatingMode: Running to resume")
+            if suspended
+            else ("True", Reason.SCALED_TO_ZERO, "there are no pods, as replicas is 0")
+        )
+    elif pods.ready >= pods.minimum:
+        note = f"; {decision.note}" if decision.note else ""
+        ready = ("True", Reason.AVAILABLE, f"{pods.ready} of {pods.desired} pods are ready{note}")
+    else:
+        why = f": {first.message}" if first else ""
+        message = f"{pods.ready} of {pods.desired} pods are ready{why}"
+        if late:
+            return _stalled(first.reason if first else Reason.TIMED_OUT, message)
+        ready = ("False", Reason.PODS_NOT_READY, message)
+    return {
+        ConditionType.READY: ready,
+        ConditionType.RECONCILING: ("False", Reason.ROLLED_OUT, ""),
+        ConditionType.STALLED: ("False", Reason.NOT_STALLED, ""),
+    }
+
+
+def _progress(pods: Counts) -> str:
+    return f"{pods.updated} of {pods.desired} pods are new, {pods.ready} are ready"
+
+
+def _conditions(
+    observed: Observed, verdicts: dict[ConditionType, Verdict]
+) -> tuple[Condition, ...]:
+    conditions: tuple[Condition, ...] = ()
+    known = previous_conditions(observed.status)
+    for kind in verdicts:
+        conditions += tuple(each for each in known if each.type == kind)
+    for kind, (state, reason, message) in verdicts.items():
+        conditions = set_condition(
+            conditions,
+            kind,
+            state,
+            reason,
+            message,
+            generation=observed.sandbox.metadata.generation,
+            now=observed.now,
+        )
+    return conditions
