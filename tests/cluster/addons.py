@@ -38,7 +38,13 @@ def manifests(dns_image: str) -> list[dict[str, Any]]:
         dns_image: the image with CoreDNS, present on the node.
     """
     return [
-        _binding("kube-apiserver-kubelet", "system:kubelet-api-admin", _user()),
+        _binding(
+            "kube-apiserver-kubelet",
+            "system:kubelet-api-admin",
+            _user("kube-apiserver-kubelet-client"),
+        ),
+        _policy_role(),
+        _binding("policy-agent", "policy-agent", _user("pluginsandbox-policy-agent")),
         _object("v1", "ServiceAccount", "coredns"),
         _dns_role(),
         _binding("coredns", "coredns", _service_account()),
@@ -53,8 +59,8 @@ def _object(version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
-def _user() -> dict[str, str]:
-    return {"kind": "User", "name": "kube-apiserver-kubelet-client", "apiGroup": _RBAC}
+def _user(name: str) -> dict[str, str]:
+    return {"kind": "User", "name": name, "apiGroup": _RBAC}
 
 
 def _service_account() -> dict[str, str]:
@@ -76,15 +82,26 @@ def _role_name(role: str) -> str:
 
 
 def _dns_role() -> dict[str, Any]:
-    read = ["list", "watch"]
+    return _reader(
+        "coredns",
+        {"": ["services", "pods", "namespaces"], "discovery.k8s.io": ["endpointslices"]},
+    )
+
+
+def _policy_role() -> dict[str, Any]:
+    return _reader(
+        "policy-agent", {"": ["pods", "namespaces"], "networking.k8s.io": ["networkpolicies"]}
+    )
+
+
+def _reader(name: str, resources: dict[str, list[str]]) -> dict[str, Any]:
+    verbs = ["list", "watch"]
+    rules = [{"apiGroups": [g], "resources": r, "verbs": verbs} for g, r in resources.items()]
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": _role_name("coredns")},
-        "rules": [
-            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": read},
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
-        ],
+        "metadata": {"name": _role_name(name)},
+        "rules": rules,
     }
 
 

@@ -12,20 +12,31 @@ from tests.cluster import process
 from tests.cluster.layout import API_PORT, NODE_ADDRESS, NODE_NAME, Layout
 
 
+def connect(layout: Layout, user: str, seconds: float) -> http.client.HTTPSConnection:
+    """A connection as the holder of certificate `user`.
+
+    Args:
+        layout: whose certificates are used.
+        user: name of the certificate.
+        seconds: how long to wait for any one answer.
+    """
+    context = ssl.create_default_context(cafile=layout.pki / "ca.crt")
+    context.load_cert_chain(layout.pki / f"{user}.crt", layout.pki / f"{user}.key")
+    return http.client.HTTPSConnection(
+        str(NODE_ADDRESS), API_PORT, timeout=seconds, context=context
+    )
+
+
 def get(layout: Layout, path: str, seconds: float = 5.0) -> Any:
     """The decoded answer to a GET by the administrator; None unless it is 200 and in time.
 
     Args:
-        layout: whose certificates are used.
+        layout: the cluster.
         path: path and query.
         seconds: how long to wait.
     """
     try:
-        context = ssl.create_default_context(cafile=layout.pki / "ca.crt")
-        context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
-        connection = http.client.HTTPSConnection(
-            str(NODE_ADDRESS), API_PORT, timeout=seconds, context=context
-        )
+        connection = connect(layout, "admin", seconds)
         connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read()

@@ -96,7 +96,7 @@ def _build(module: Module, target: Path, place: str) -> None:
             "Or name a cluster that you have: PLUGINSANDBOX_KUBECONFIG=<file>"
         )
     source = MODULES / module.name
-    _check_version(module, source)
+    check_version(module, source)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
         folder = Path(scratch) / "result"
@@ -113,7 +113,8 @@ def _build(module: Module, target: Path, place: str) -> None:
     say(f"{place} {module.name} built in {time.monotonic() - began:.0f} s")
 
 
-def _check_version(module: Module, source: Path) -> None:
+def check_version(module: Module, source: Path) -> None:
+    """Refuse a module whose go.mod names another version than `versions`."""
     named = f"{module.requires} {module.version}".strip()
     if named not in (source / "go.mod").read_text():
         raise ClusterError(

@@ -83,6 +83,7 @@ LEAVES = (
     Leaf("controller-manager", "ca", "system:kube-controller-manager"),
     Leaf("scheduler", "ca", "system:kube-scheduler"),
     Leaf("proxy", "ca", "system:kube-proxy"),
+    Leaf("policy-agent", "ca", "pluginsandbox-policy-agent"),
     Leaf("admin", "ca", "pluginsandbox-admin", ("system:masters",)),
 )
 KUBECONFIGS = ("kubelet", "controller-manager", "scheduler", "proxy", "admin")
@@ -91,18 +92,25 @@ KUBECONFIGS = ("kubelet", "controller-manager", "scheduler", "proxy", "admin")
 def ensure(layout: Layout) -> str:
     """Make certificates, keys and kubeconfigs unless good ones are there.
 
+    The authorities stay when only the plan changes, for pods that run trust them.
+
     Returns:
-        A fingerprint that changes when they are made anew, so that processes get restarted.
+        A fingerprint that changes when any is made anew, so that processes get restarted.
     """
     plan = hashlib.sha256(repr((AUTHORITIES, LEAVES, API_URL)).encode()).hexdigest()
     note = layout.pki / "plan"
-    ca = layout.pki / "ca.crt"
-    if not (note.exists() and note.read_text() == plan and _lasts(ca)):
+    authorities = [layout.pki / f"{name}.crt" for name in AUTHORITIES]
+    lasting = all(path.exists() and _lasts(path) for path in authorities)
+    if not (lasting and note.exists() and note.read_text() == plan):
         layout.state.mkdir(mode=0o755, parents=True, exist_ok=True)
         layout.pki.mkdir(mode=0o700, exist_ok=True)
-        _make_all(layout)
+        if not lasting:
+            for name in AUTHORITIES:
+                _make_authority(layout.pki, name)
+            _make_service_account_key(layout.pki)
+        _make_leaves(layout)
         note.write_text(plan)
-    return hashlib.sha256(ca.read_bytes()).hexdigest()
+    return hashlib.sha256(plan.encode() + authorities[0].read_bytes()).hexdigest()
 
 
 def _lasts(path: Path) -> bool:
@@ -110,22 +118,23 @@ def _lasts(path: Path) -> bool:
     return dt.datetime.now(dt.UTC) + _RENEW_BEFORE < certificate.not_valid_after_utc
 
 
-def _make_all(layout: Layout) -> None:
-    authorities = {name: _make_authority(layout.pki, name) for name in AUTHORITIES}
+def _make_leaves(layout: Layout) -> None:
     for leaf in LEAVES:
-        _make_leaf(layout.pki, leaf, *authorities[leaf.authority])
-    _write_key(layout.pki / "service-account.key", key := ec.generate_private_key(ec.SECP256R1()))
-    (layout.pki / "service-account.pub").write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+        _make_leaf(layout.pki, leaf)
     for name in KUBECONFIGS:
         path = layout.kubeconfig if name == "admin" else layout.pki / f"{name}.kubeconfig"
         _write_secret(path, kubeconfig(layout.pki, name).encode())
 
 
-def _make_authority(folder: Path, name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _make_service_account_key(folder: Path) -> None:
+    _write_key(folder / "service-account.key", key := ec.generate_private_key(ec.SECP256R1()))
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "service-account.pub").write_bytes(public)
+
+
+def _make_authority(folder: Path, name: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"pluginsandbox-{name}")])
     usage = _key_usage(sign_certificates=True)
@@ -136,12 +145,17 @@ def _make_authority(folder: Path, name: str) -> tuple[x509.Certificate, ec.Ellip
         .sign(key, hashes.SHA256())
     )
     _write(folder, name, certificate, key)
-    return certificate, key
 
 
-def _make_leaf(
-    folder: Path, leaf: Leaf, authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey
-) -> None:
+def _read_authority(folder: Path, name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{folder / name}.key is no key of ours")
+    return x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes()), key
+
+
+def _make_leaf(folder: Path, leaf: Leaf) -> None:
+    authority, signer = _read_authority(folder, leaf.authority)
     key = ec.generate_private_key(ec.SECP256R1())
     organisations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in leaf.groups]
     subject = x509.Name([*organisations, x509.NameAttribute(NameOID.COMMON_NAME, leaf.user)])

@@ -40,6 +40,7 @@ COMPONENTS = (
     "kube-scheduler",
     "kube-proxy",
     "kubelet",
+    "policy-agent",
 )
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import BRIDGE, NODE_ADDRESS, POD_RANGE, SERVICE_RANGE, SINK
+from tests.cluster.policy.compiler import TABLE as POLICY_TABLE
 from tests.cluster.system import run, succeeds
 
 GUARD = "pluginsandbox_guard"
@@ -84,7 +85,8 @@ def remove() -> None:
     if ours:
         for family in ("ip", "ip6"):
             succeeds("nft", "delete", "table", family, "kube-proxy")
-        succeeds("nft", "delete", "table", "inet", GUARD)
+        for table in (POLICY_TABLE, GUARD):
+            succeeds("nft", "delete", "table", "inet", table)
         for end in ("--orig-src", "--orig-dst"):
             for each in (POD_RANGE, SERVICE_RANGE):
                 # Fails when there is none; a forgotten one would lead a new cluster's packets.

@@ -6,6 +6,7 @@ Pure, as `control_plane` is.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,12 @@ def kube_proxy_config(layout: Layout) -> dict[str, Any]:
             "tcpCloseWaitTimeout": "0s",
         },
     }
+
+
+def policy_agent(pki: str) -> Component:
+    """Our own enforcement of NetworkPolicies, restarted when its source changes."""
+    package = Path(__file__).with_name("policy")
+    source = "".join(path.read_text() for path in sorted(package.glob("*.py")))
+    root = f"PYTHONPATH={package.parents[2]}"
+    command = ["env", root, sys.executable, "-m", "tests.cluster.policy.agent"]
+    return Component("policy-agent", command, pki + source)

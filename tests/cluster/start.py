@@ -86,12 +86,13 @@ def wait_for_api(layout: Layout) -> None:
 
 
 def workers(layout: Layout, programs: Programs, pki: str) -> None:
-    """Start what uses the API server: controllers, scheduler, kube-proxy and kubelet."""
+    """Start what uses the API server."""
     folder = programs["kubernetes"]
     for component in (
         control_plane.controller_manager(layout, folder / "kube-controller-manager", pki),
         control_plane.scheduler(layout, folder / "kube-scheduler", pki),
         node.kube_proxy(layout, folder / "kube-proxy", pki),
+        node.policy_agent(pki),
     ):
         process.start(layout, component)
     if process.running(layout, "kubelet") is None:
