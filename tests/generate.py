@@ -10,6 +10,7 @@ from tests.bed import shell
 # Each module writes its files, and with --check only compares them.
 GENERATORS = (
     "pluginsandbox.api.crd",
+    "pluginsandbox.api.reference",
     "plugins.render_samples",
     "tests.manifests",
 )

@@ -27,7 +27,7 @@ def parse_bytes(text: str) -> int:
     """
     if not re.fullmatch(BYTES_PATTERN, text, re.ASCII):
         raise ValueError(f"{text!r} must be a number of bytes such as 65536, 64Ki, 64Mi or 1Gi")
-    digits = text.rstrip("kMGi")
+    digits = text.rstrip("kKMGi")
     return int(digits) * _UNITS[text[len(digits) :]]
 
 

@@ -100,11 +100,11 @@ def _convert_default(result: Schema) -> None:
         parts = result["properties"]
         said = {key: value for key, value in default.items() if not _implied(value, parts[key])}
         result["default"] = said
-    elif default is None or default in ([], {}):
+    elif default is None or default in ("", [], {}):
         result.pop("default", None)
 
 
 def _implied(value: Any, part: Schema) -> bool:
     if isinstance(value, dict) and isinstance(part.get("default"), dict):
         return all(_implied(inner, part["properties"][key]) for key, inner in value.items())
-    return value in (None, [], {}) or value == part.get("default")
+    return value in (None, "", [], {}) or value == part.get("default")

@@ -1,0 +1,47 @@
+"""The real API server takes what it should, refuses what it should, and says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from kubernetes import client
+from kubernetes.client import ApiException
+from tests.integration.conftest import COORDINATES
+from tests.unit.api.bad import BAD
+from tests.unit.api.cases import Bad, Good
+from tests.unit.api.good import GOOD
+from tests.unit.api.objects import sandbox
+
+from pluginsandbox.api.sandbox import PluginSandbox
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
+
+
+def create(api: client.ApiClient, body: dict[str, Any]) -> Any:
+    """Have the server check and default an object without storing it, as strictly as kubectl."""
+    return client.CustomObjectsApi(api).create_namespaced_custom_object(
+        **COORDINATES, namespace="default", body=body, dry_run="All", field_validation="Strict"
+    )
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
+def test_a_good_object_is_taken(case: Good, api: client.ApiClient) -> None:
+    taken = create(api, sandbox(**case.changes))
+    assert taken["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
+def test_the_defaults_of_the_models_are_those_of_the_server(
+    case: Good, api: client.ApiClient
+) -> None:
+    given = sandbox(**case.changes)
+    assert PluginSandbox.read(create(api, given)).spec == PluginSandbox.read(given).spec
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
+def test_a_bad_object_is_refused_with_the_reason(case: Bad, api: client.ApiClient) -> None:
+    with pytest.raises(ApiException) as refusal:
+        create(api, sandbox(**case.changes))
+    assert case.server in json.loads(str(refusal.value.body))["message"]
