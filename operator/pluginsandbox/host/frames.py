@@ -27,6 +27,14 @@ class Codec(enum.IntEnum):
     RAW = 3
 
 
+class _Frame(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="frame"):
+    pass
+
+
+class _Untrusted(_Frame, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
 class Bind(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Fused into the first call of a binding: who the context is."""
 
@@ -38,7 +46,7 @@ class Bind(msgspec.Struct, array_like=True, frozen=True, gc=False):
 # --- host to worker ------------------------------------------------------------------------------
 
 
-class Call(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
+class Call(_Frame, frozen=True, tag=1):
     """Call one function in one binding."""
 
     call: int
@@ -56,7 +64,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
     bind: Bind | None = None
 
 
-class Reclaim(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=2):
+class Reclaim(_Frame, frozen=True, tag=2):
     """Run `on_exit(cause)` of a binding, then forget it."""
 
     call: int
@@ -65,14 +73,14 @@ class Reclaim(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=2):
     timeout_microseconds: int
 
 
-class Segment(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
+class Segment(_Frame, frozen=True, tag=3):
     """The memfd a worker asked for with `SegmentWanted`; sent with the frame."""
 
     call: int
     size: int
 
 
-class Panicked(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
+class Panicked(_Frame, frozen=True, tag=4):
     """Told to a fresh worker before its first call: the one before it died."""
 
     message: str
@@ -83,7 +91,9 @@ ToWorker = Call | Reclaim | Segment | Panicked
 # --- worker to host ------------------------------------------------------------------------------
 
 
-class FunctionInfo(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class FunctionInfo(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """One callable function of a plugin."""
 
     name: str
@@ -93,7 +103,7 @@ class FunctionInfo(msgspec.Struct, array_like=True, frozen=True, gc=False):
     result_schema: bytes
 
 
-class Loaded(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
+class Loaded(_Untrusted, frozen=True, tag=1):
     """The plugin is imported and the worker is in its serve phase."""
 
     functions: tuple[FunctionInfo, ...]
@@ -103,7 +113,7 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=1):
     """From fork to the serve phase, without the import."""
 
 
-class LoadFailed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=2):
+class LoadFailed(_Untrusted, frozen=True, tag=2):
     """The plugin could not be loaded; the worker exits after this."""
 
     reason: str
@@ -111,7 +121,7 @@ class LoadFailed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=2):
     message: str
 
 
-class Result(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
+class Result(_Untrusted, frozen=True, tag=3):
     """A call returned."""
 
     call: int
@@ -124,7 +134,7 @@ class Result(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
     size: int = 0
 
 
-class Failed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
+class Failed(_Untrusted, frozen=True, tag=4):
     """A call did not return a result; the binding lives on unless `bound` is False."""
 
     call: int
@@ -140,7 +150,7 @@ class Failed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
     bind_seconds: float = 0.0
 
 
-class Reclaimed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=5):
+class Reclaimed(_Untrusted, frozen=True, tag=5):
     """A binding is gone from the worker."""
 
     call: int
@@ -150,14 +160,14 @@ class Reclaimed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=5):
     """What `on_exit` raised, if it did."""
 
 
-class SegmentWanted(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=6):
+class SegmentWanted(_Untrusted, frozen=True, tag=6):
     """A result is too large for a frame; the host answers with `Segment` or kills."""
 
     call: int
     size: int
 
 
-class Log(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=7):
+class Log(_Untrusted, frozen=True, tag=7):
     """What the plugin printed or logged."""
 
     level: str

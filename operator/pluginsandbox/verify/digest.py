@@ -24,8 +24,15 @@ def tree_digest(files: Mapping[str, bytes]) -> str:
         `sha256sum * | sed 's/  / /' | LC_ALL=C sort | sha256sum`.
 
     """
-    lines = sorted(
-        b"%s %s\n" % (hashlib.sha256(content).hexdigest().encode(), path.encode())
-        for path, content in files.items()
-    )
+    return digest_of({path: hashlib.sha256(body).hexdigest() for path, body in files.items()})
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """Return the digest of a tree whose files were hashed one by one, as `tree_digest` does.
+
+    Args:
+        hashes: Path relative to the tree's root to the hex SHA-256 of the content.
+
+    """
+    lines = sorted(f"{content} {path}\n".encode() for path, content in hashes.items())
     return PREFIX + hashlib.sha256(b"".join(lines)).hexdigest()

@@ -1,0 +1,223 @@
+"""The wall: what host, zygote and worker each give up, and in which order.
+
+Policy is a function of the kind of plugin and the phase: `Wall` is that of Python plugins. It is
+built once in the zygote; each worker then passes `detach`, `load_phase` and, once its plugin is
+imported, `serve_phase`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterable
+
+from pluginsandbox.host import filters, kernel, landlock, memory, syscalls
+from pluginsandbox.host.seccomp import Installable
+
+CHANNEL = 3
+"""Descriptor of a worker's socket; 0 to 2 are /dev/null and there are no others."""
+_RULESET = 4
+
+_LIMITS = {
+    # A limit of 1 also stops a core pattern that pipes to a program, which 0 does not.
+    resource.RLIMIT_CORE: 1,
+    resource.RLIMIT_FSIZE: 0,
+    resource.RLIMIT_MEMLOCK: 0,
+    resource.RLIMIT_MSGQUEUE: 0,
+    resource.RLIMIT_NOFILE: 64,
+}
+# Address space beyond the data limit: mapped libraries, read-only files, segments. It bounds the
+# page tables that a plugin can make the kernel keep.
+_ADDRESS_SPACE_BYTES = 1 << 30
+_OOM_FIRST = b"1000"
+
+
+class ConfinementError(Exception):
+    """A part of the wall cannot be had, and all of it is asked for.
+
+    Args:
+        part: Landlock, seccomp or limits.
+        error: What the kernel said.
+
+    """
+
+    def __init__(self, part: str, error: OSError) -> None:
+        super().__init__(
+            f"{part} cannot be had here ({error.strerror or error}); plugins run only behind the "
+            "whole wall unless host.confinement is BestEffort"
+        )
+
+
+def guard_host() -> None:
+    """Make this process unreadable for others of its user: memory, environment, descriptors."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
+def enter_zygote(parent: int) -> None:
+    """Give up what neither the zygote nor any worker needs.
+
+    Args:
+        parent: Process id of the host; when it is gone, so is this process.
+
+    Raises:
+        OSError: The kernel refused.
+
+    """
+    _die_with(parent)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.drop_capabilities()
+
+
+def _die_with(parent: int) -> None:
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+class Wall:
+    """What stands around a Python worker.
+
+    Made in the zygote, so that a worker finds rules and filters ready: each page that it need not
+    touch after the fork is a page not copied.
+
+    Args:
+        readable: Files and directories that every worker may read.
+
+    """
+
+    def __init__(self, readable: Iterable[str]) -> None:
+        self._readable = tuple(readable)
+        self._rulesets: dict[tuple[tuple[str, int, int], ...], int] = {}
+        self._landlock_abi = landlock.abi()
+        machine = syscalls.here()
+        # The load filter names the address of the serve filter: a plugin may add that one only.
+        self._serve = Installable(filters.serve_phase().compiled(machine))
+        self._load = Installable(filters.load_phase(self._serve.address).compiled(machine))
+
+    def ruleset(self, readable: Iterable[str]) -> int | None:
+        """Return a descriptor of the Landlock rules for workers of one plugin, made once.
+
+        Args:
+            readable: What these workers may read besides.
+
+        Returns:
+            The descriptor, or None where the kernel has no Landlock.
+
+        """
+        if not self._landlock_abi:
+            return None
+        # With the inode: a directory made anew under the old name needs new rules.
+        key = tuple((path, *_identity(path)) for path in readable)
+        descriptor = self._rulesets.get(key)
+        if descriptor is None:
+            paths = (*self._readable, *(path for path, *_ in key))
+            descriptor = self._rulesets[key] = landlock.ruleset(paths, self._landlock_abi)
+        return descriptor
+
+    def detach(self, channel: int, ruleset: int | None, parent: int) -> int | None:
+        """Right after the fork: lose the zygote's session, descriptors and signal handling.
+
+        Args:
+            channel: Descriptor of the worker's socket; it becomes `CHANNEL`.
+            ruleset: What `ruleset` returned.
+            parent: Process id of the zygote.
+
+        Returns:
+            Where the ruleset is now.
+
+        """
+        _die_with(parent)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.setsid()
+        # 0 and 1 are /dev/null since the zygote was started; 2 was its way to the host's log.
+        os.dup2(1, 2)
+        # Both are above what they are copied to: the zygote keeps 3 and 4 for itself.
+        os.dup2(channel, CHANNEL)
+        if ruleset is not None:
+            os.dup2(ruleset, _RULESET)
+        os.closerange(_RULESET + (ruleset is not None), _descriptors())
+        return None if ruleset is None else _RULESET
+
+    def load_phase(self, ruleset: int | None, memory_bytes: int, *, strict: bool) -> None:
+        """Before the plugin's first line: limits, domain, filter.
+
+        Args:
+            ruleset: What `detach` returned; it is closed.
+            memory_bytes: Growth of its data above what it has now.
+            strict: Whether each part must hold; else what cannot be had is left out.
+
+        Raises:
+            ConfinementError: A part cannot be had.
+
+        """
+
+        def restrict_files() -> None:
+            if ruleset is None:
+                raise OSError(errno.ENOSYS, "this kernel has none, or has it switched off")
+            landlock.enter(ruleset)
+            os.close(ruleset)
+
+        def install_filter() -> None:
+            self._load.install(**{filters.OWN_PROCESS: os.getpid()})
+
+        _part("the limits on resources", lambda: _limit(memory_bytes), strict=strict)
+        # The host reads the worker's proportional set size; other workers cannot.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        _part("Landlock", restrict_files, strict=strict)
+        _part("seccomp", install_filter, strict=strict)
+
+    def serve_phase(self, *, strict: bool) -> None:
+        """After the plugin's import: nothing executable comes any more.
+
+        Raises:
+            ConfinementError: The filter cannot be had.
+
+        """
+        _part("seccomp", self._serve.install, strict=strict)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for each fork
+    except OSError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
+
+
+def _descriptors() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _part(name: str, build: Callable[[], None], *, strict: bool) -> None:
+    try:
+        build()
+    except OSError as error:
+        if strict:
+            raise ConfinementError(name, error) from error
+
+
+def _limit(memory_bytes: int) -> None:
+    # The kernel's first choice when memory runs out; refused only where it is the highest already.
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, _OOM_FIRST)
+    finally:
+        os.close(descriptor)
+    maps = memory.own_maps()
+    _lower(resource.RLIMIT_DATA, maps.data + memory_bytes)
+    _lower(resource.RLIMIT_AS, maps.total + memory_bytes + _ADDRESS_SPACE_BYTES)
+    for limit, value in _LIMITS.items():
+        _lower(limit, value)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(limit, (value, value))

@@ -1,0 +1,80 @@
+"""Frames from a worker are untrusted bytes; here they become frames within bounds, or an error.
+
+Pure. What depends on the moment (is there such a call?) the host's side of the worker checks.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pluginsandbox.host.frames import (
+    SEGMENT_BYTES,
+    Failed,
+    FromWorker,
+    Loaded,
+    LoadFailed,
+    Log,
+    Reclaimed,
+    Result,
+    SegmentWanted,
+)
+
+MESSAGE_CHARACTERS = 4200
+"""Longest text a worker sends: a log line and the word that it was cut."""
+_SECONDS = 86400.0
+_BYTES = 1 << 40
+_LEVELS = frozenset(("debug", "info", "warning", "error"))
+_FAILURES = frozenset(("Arguments", "Raised", "Timeout", "Result", "Start"))
+_REASONS = frozenset(("ImportFailed", "EntryPointInvalid", "ConfinementImpossible"))
+
+_decode = msgspec.msgpack.Decoder(FromWorker).decode
+
+
+class ProtocolError(Exception):
+    """A worker sent what no worker of ours sends; it is to be killed.
+
+    Args:
+        detail: What was wrong with it, for a person.
+
+    """
+
+
+def decode(data: bytes | memoryview) -> FromWorker:
+    """Read one frame.
+
+    Raises:
+        ProtocolError: It is malformed or out of bounds.
+
+    """
+    try:
+        frame: FromWorker = _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"it sent a malformed frame: {error}") from error
+    if not _bounded(frame):
+        raise ProtocolError(f"it sent a frame out of bounds: {type(frame).__name__}")
+    return frame
+
+
+def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each kind
+    # Comparisons are written so that NaN fails them.
+    match frame:
+        case Result():
+            seconds = 0.0 <= frame.bind_seconds <= _SECONDS
+            return seconds and len(frame.body) < SEGMENT_BYTES and 0 <= frame.size <= _BYTES
+        case Failed():
+            texts = (frame.type, frame.message, frame.argument)
+            return (
+                frame.kind in _FAILURES
+                and 0.0 <= frame.bind_seconds <= _SECONDS
+                and all(len(text) <= MESSAGE_CHARACTERS for text in texts)
+            )
+        case Reclaimed():
+            return 0 <= frame.reported_bytes <= _BYTES and len(frame.error) <= MESSAGE_CHARACTERS
+        case SegmentWanted():
+            return SEGMENT_BYTES <= frame.size <= _BYTES
+        case Log():
+            return frame.level in _LEVELS and len(frame.message) <= MESSAGE_CHARACTERS
+        case Loaded():
+            return 0.0 <= frame.load_seconds <= _SECONDS and 0.0 <= frame.start_seconds <= _SECONDS
+        case LoadFailed():
+            return frame.reason in _REASONS and len(frame.message) <= MESSAGE_CHARACTERS

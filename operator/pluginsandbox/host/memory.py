@@ -1,0 +1,62 @@
+"""What the kernel says of a process's memory. The only file that parses /proc for it."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import NamedTuple
+
+_PAGE = resource.getpagesize()
+_OOM_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+
+
+class Maps(NamedTuple):
+    """Sizes of this process's address space, in bytes."""
+
+    total: int
+    data: int
+    """What RLIMIT_DATA counts, and the stack."""
+
+
+def own_maps() -> Maps:
+    """Return how much this process has mapped."""
+    # Not a file object: each page that a fresh fork touches is copied.
+    descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fields = os.read(descriptor, 256).split()
+    finally:
+        os.close(descriptor)
+    return Maps(total=int(fields[0]) * _PAGE, data=int(fields[5]) * _PAGE)
+
+
+def proportional_bytes(pid: int) -> int:
+    """Return a process's proportional set size: its own pages, and its share of shared ones.
+
+    Args:
+        pid: A process of the same user that is dumpable.
+
+    Returns:
+        Bytes; 0 if the process is gone or does not let itself be read.
+
+    """
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    return 0
+
+
+def oom_kills() -> int:
+    """Return how many processes of this container died for want of memory; 0 if unknown."""
+    for path in _OOM_EVENTS:
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                for line in file:
+                    if line.startswith(b"oom_kill "):
+                        return int(line.split()[1])
+        except OSError:
+            continue
+    return 0

@@ -1,0 +1,145 @@
+"""What a plugin prints or logs becomes Log frames: bounded lines, a bounded number of them.
+
+The bound here keeps an honest plugin's accident cheap; the host has its own for a dishonest one.
+What C code writes to descriptors 1 and 2 goes to /dev/null.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+# typing.override is younger than Python 3.11, and nothing else would need typing_extensions here.
+# mypy: disable-error-code=explicit-override
+
+LINE_CHARACTERS = 4096
+LINES_PER_SECOND = 200
+
+Sink = Callable[[str, str], None]
+"""Takes level and message."""
+
+
+class Bounded:
+    """Passes at most `LINES_PER_SECOND` lines on, and says how many it did not.
+
+    Args:
+        sink: Where they go.
+        clock: Seconds that only grow.
+
+    """
+
+    def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._second = 0
+        self._passed = 0
+        self._dropped = 0
+
+    def __call__(self, level: str, message: str) -> None:
+        """Pass one line on, cut to `LINE_CHARACTERS`, or drop it."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._passed, dropped, self._dropped = second, 0, self._dropped, 0
+            if dropped:
+                self._sink("warning", f"{dropped} lines were dropped: too many in one second")
+        if self._passed >= LINES_PER_SECOND:
+            self._dropped += 1
+            return
+        self._passed += 1
+        if len(message) > LINE_CHARACTERS:
+            message = message[:LINE_CHARACTERS] + " (cut)"
+        self._sink(level, message)
+
+
+class Lines(io.RawIOBase):
+    """A standard stream's bytes, line by line.
+
+    Args:
+        name: What the stream calls itself.
+        level: Level of every line.
+        sink: Where they go.
+
+    """
+
+    def __init__(self, name: str, level: str, sink: Sink) -> None:
+        super().__init__()
+        self.name = name
+        self._level = level
+        self._sink = sink
+        self._rest = b""
+
+    def writable(self) -> bool:
+        """Say that this is a stream to write to."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Pass on the lines that `data` ends; what is too long of the last one is lost."""
+        taken = bytes(data)
+        *lines, rest = (self._rest + taken).split(b"\n")
+        self._rest = rest[: 4 * LINE_CHARACTERS]
+        for line in lines:
+            self._pass_on(line)
+        return len(taken)
+
+    def finish(self) -> None:
+        """Pass on a last line that was not ended."""
+        if self._rest:
+            line, self._rest = self._rest, b""
+            self._pass_on(line)
+
+    def _pass_on(self, line: bytes) -> None:
+        self._sink(self._level, line.decode(errors="replace"))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        try:
+            self._sink(_level(record.levelno), self.format(record))
+        except Exception:  # noqa: BLE001 - a logging call must not raise
+            self.handleError(record)
+
+
+def _level(number: int) -> str:
+    if number >= logging.ERROR:
+        return "error"
+    if number >= logging.WARNING:
+        return "warning"
+    return "info" if number >= logging.INFO else "debug"
+
+
+def capture(sink: Sink) -> Callable[[], None]:
+    """Send standard output, standard error and logging of this process to `sink`.
+
+    Returns:
+        What passes on unfinished lines.
+
+    """
+    bounded = Bounded(sink)
+    out, err = Lines("<stdout>", "info", bounded), Lines("<stderr>", "warning", bounded)
+    sys.stdout = sys.__stdout__ = _text(out)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text(err)  # type: ignore[misc]
+    root = logging.getLogger()
+    root.addHandler(_Handler(bounded))
+    root.setLevel(logging.INFO)
+
+    def finish() -> None:
+        out.finish()
+        err.finish()
+
+    return finish
+
+
+def _text(lines: Lines) -> io.TextIOWrapper:
+    return io.TextIOWrapper(lines, encoding="utf-8", errors="replace", write_through=True)

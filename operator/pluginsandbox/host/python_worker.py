@@ -1,0 +1,380 @@
+"""The host's side of one worker: its socket, its table of open calls, its end.
+
+All of it runs on the host's event loop and nothing blocks. A worker that says what it should not
+is killed; what it says is passed on only after the check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from pluginsandbox.host import exits, incoming, memory, segments
+from pluginsandbox.host.frames import (
+    FRAME_BYTES,
+    SEGMENT_BYTES,
+    Bind,
+    Call,
+    Failed,
+    FromWorker,
+    Loaded,
+    LoadFailed,
+    Log,
+    Panicked,
+    Reclaim,
+    Reclaimed,
+    Result,
+    Segment,
+    SegmentWanted,
+    ToWorker,
+)
+from pluginsandbox.host.incoming import ProtocolError
+from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
+
+# Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
+_BURST = 16
+# From the end of its socket to the end of a process that exits.
+_DYING_SECONDS = 0.2
+# Five times what a worker's own bound lets through, for what piles up while the host stands still.
+_LOGS_PER_SECOND = 1000
+
+Size = TypeVar("Size", bytes, int)
+
+# One buffer for all workers: what is decoded is copied out of it at once.
+_buffer = bytearray(FRAME_BYTES)
+_view = memoryview(_buffer)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PythonWorker:
+    """One confined child with one plugin in it; see `runtime.Worker`.
+
+    Args:
+        number: Unique in the life of the host.
+        plugin: What it serves.
+        events: Whom to tell.
+        channel: The host's end of its socket, not blocking.
+        loop: The host's event loop.
+        on_gone: Called after the last event.
+
+    """
+
+    def __init__(
+        self,
+        number: int,
+        plugin: Prepared,
+        events: WorkerEvents,
+        channel: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        on_gone: Callable[[PythonWorker], None],
+    ) -> None:
+        self._number = number
+        self._plugin = plugin
+        self._events = events
+        self._socket = channel
+        self._loop = loop
+        self._on_gone = on_gone
+        self._result_bytes = plugin.config.limits.result_bytes
+        self._open: dict[int, type[Call | Reclaim]] = {}
+        self._segments: dict[int, tuple[int, int]] = {}
+        """Call to the memfd that it was given for its result, and its size."""
+        self._outbox: deque[tuple[bytes, int]] = deque()
+        """Frames, each with a memfd or -1, that the socket had no room for."""
+        self._log_second, self._logs = 0, 0
+        self._killed: WorkerExit | None = None
+        self._dying: asyncio.TimerHandle | None = None
+        self._pidfd = -1
+        self._gone = False
+        self._oom_kills = 0
+        self.pid = 0
+        """Process id; 0 until the zygote has forked it."""
+        self.loaded: Loaded | None = None
+        self.refused: LoadFailed | None = None
+        loop.add_reader(channel.fileno(), self._on_readable)
+
+    @property
+    def id(self) -> int:
+        """Unique in the life of the host."""
+        return self._number
+
+    @property
+    def plugin(self) -> Prepared:
+        """What it serves."""
+        return self._plugin
+
+    # --- what the host asks of it ----------------------------------------------------------------
+
+    def call(
+        self,
+        *,
+        call: int,
+        function: int,
+        context: int,
+        timeout_microseconds: int,
+        codec: int,
+        traceparent: str,
+        body: bytes,
+        bind: Bind | None,
+    ) -> None:
+        """Start a call; answered by on_result or on_failed."""
+        self._open[call] = Call
+        large = len(body) >= SEGMENT_BYTES
+        frame = Call(
+            call,
+            self._plugin.index,
+            function,
+            context,
+            timeout_microseconds,
+            codec,
+            traceparent,
+            b"" if large else body,
+            large,
+            bind,
+        )
+        self._send(frame, self._made(segments.holding, body) if large else -1)
+
+    def reclaim(self, *, call: int, context: int, cause: str, timeout_microseconds: int) -> None:
+        """Give a binding back; answered by on_reclaimed."""
+        self._open[call] = Reclaim
+        self._send(Reclaim(call, context, cause, timeout_microseconds))
+
+    def panicked(self, message: str) -> None:
+        """Tell the plugin how the worker before this one died."""
+        self._send(Panicked(message))
+
+    def measured_bytes(self) -> int:
+        """Proportional set size of the process in bytes, as the kernel says; 0 if it is gone."""
+        if not self.pid or self._gone:
+            return 0
+        size = memory.proportional_bytes(self.pid)
+        # Only a process that is still there cannot have lent its number to another meanwhile.
+        return size if self._signal(0) else 0
+
+    def kill(self) -> None:
+        """End it now; on_exit follows, and no other event. Repeating is harmless."""
+        self._end(WorkerExit("Killed", "killed by the host"))
+
+    # --- what the nursery tells of it ------------------------------------------------------------
+
+    def begin(self, start: bytes) -> None:
+        """Send the first message, before there is a process to read it."""
+        self._socket.send(start)
+
+    def spawned(self, pid: int, descriptor: int) -> None:
+        """Take the pidfd of the process."""
+        self.pid, self._pidfd = pid, descriptor
+        self._oom_kills = memory.oom_kills()
+        if self._killed is not None:
+            self._signal(signal.SIGKILL)
+
+    def gone(self, status: int | None) -> None:
+        """Hear that the process is no more; pass on what it said before, then its end.
+
+        Args:
+            status: What waitpid said; None if nobody could wait for it.
+
+        """
+        if self._gone:
+            return
+        while self._killed is None and self._read():
+            pass
+        self._gone = True
+        oom = memory.oom_kills() > self._oom_kills
+        self._close()
+        self._events.on_exit(self, exits.classify(status, killed=self._killed, oom=oom))
+        self._on_gone(self)
+
+    def never_came(self, message: str) -> None:
+        """Hear that there is no process."""
+        self._killed = WorkerExit("Exit", message)
+        self.gone(None)
+
+    # --- what it says ----------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        for _ in range(_BURST):
+            if not self._read():
+                return
+
+    def _read(self) -> bool:
+        """Read one frame; False if there is none, or nothing more is to be read."""
+        if self._killed is not None:
+            return False
+        try:
+            size, _, flags, _ = self._socket.recvmsg_into((_buffer,), 0)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            size = 0
+        if not size:
+            if self._dying is None:
+                self._closed()
+            return False
+        try:
+            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                raise ProtocolError("it sent a frame too large, or a descriptor")  # noqa: TRY301
+            self._hear(incoming.decode(_view[:size]))
+        except ProtocolError as error:
+            self._end(WorkerExit("Protocol", str(error)))
+        return self._killed is None
+
+    def _hear(self, frame: FromWorker) -> None:
+        kind = type(frame)
+        if kind is Result:
+            self._on_result(frame)  # type: ignore[arg-type] # by its kind
+        elif isinstance(frame, Log):
+            self._on_log(frame)
+        elif self.loaded is None:
+            self._on_first(frame)
+        elif isinstance(frame, Failed):
+            self._answered(frame.call, Call)
+            self._drop_segment(frame.call)
+            self._events.on_failed(self, frame)
+        elif isinstance(frame, Reclaimed):
+            self._answered(frame.call, Reclaim)
+            self._events.on_reclaimed(self, frame)
+        elif isinstance(frame, SegmentWanted):
+            self._on_segment_wanted(frame)
+        else:
+            raise ProtocolError(f"it sent {kind.__name__} again")
+
+    def _on_first(self, frame: FromWorker) -> None:
+        if isinstance(frame, Loaded):
+            self.loaded = frame
+            self._events.on_ready(self)
+        elif isinstance(frame, LoadFailed) and self.refused is None:
+            self.refused = frame
+        else:
+            raise ProtocolError(f"it sent {type(frame).__name__} before it was loaded")
+
+    def _on_result(self, frame: Result) -> None:
+        self._answered(frame.call, Call)
+        body = frame.body
+        if frame.segment:
+            descriptor, size = self._segments.pop(frame.call, (-1, -1))
+            if frame.size != size:
+                raise ProtocolError("it named a segment that it was not given")
+            body = segments.take(descriptor, size)
+        elif self._segments:
+            self._drop_segment(frame.call)
+        if len(body) > self._result_bytes:
+            raise ProtocolError("it sent a result over limits.resultBytes")
+        self._events.on_result(self, frame, body)
+
+    def _on_segment_wanted(self, frame: SegmentWanted) -> None:
+        if self._open.get(frame.call) is not Call or self._segments:
+            raise ProtocolError("it asked for a segment for no call, or for a second one")
+        if frame.size > self._result_bytes:
+            raise ProtocolError("it asked for a segment over limits.resultBytes")
+        descriptor = self._made(segments.empty, frame.size)
+        if descriptor < 0:
+            return
+        self._segments[frame.call] = (descriptor, frame.size)
+        self._send(Segment(frame.call, frame.size), os.dup(descriptor))
+
+    def _on_log(self, frame: Log) -> None:
+        second = int(self._loop.time())
+        if second != self._log_second:
+            self._log_second, self._logs = second, 0
+        self._logs += 1
+        if self._logs > _LOGS_PER_SECOND:
+            raise ProtocolError(f"it logged more than {_LOGS_PER_SECOND} lines in one second")
+        if frame.call and frame.call not in self._open:
+            raise ProtocolError("it logged for a call that is not open")
+        self._events.on_log(self, frame)
+
+    def _answered(self, call: int, kind: type[Call | Reclaim]) -> None:
+        if self._open.pop(call, None) is not kind:
+            raise ProtocolError("it answered a call that is not open")
+
+    def _made(self, make: Callable[[Size], int], of: Size) -> int:
+        try:
+            return make(of)
+        except OSError as error:
+            self._end(WorkerExit("Killed", f"the host has no room left for a payload: {error}"))
+            return -1
+
+    def _drop_segment(self, call: int) -> None:
+        descriptor, _ = self._segments.pop(call, (-1, -1))
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    # --- its socket and its process --------------------------------------------------------------
+
+    def _send(self, frame: ToWorker, descriptor: int = -1) -> None:
+        data = _encode(frame)
+        if self._killed is not None or self._gone:
+            _close_descriptor(descriptor)
+        elif self._outbox or not self._sent(data, descriptor):
+            if not self._outbox:
+                self._loop.add_writer(self._socket.fileno(), self._on_writable)
+            self._outbox.append((data, descriptor))
+
+    def _sent(self, data: bytes, descriptor: int) -> bool:
+        try:
+            if descriptor < 0:
+                self._socket.send(data)
+            else:
+                socket.send_fds(self._socket, [data], [descriptor])
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            pass  # It closed its end: reading says so too.
+        except OSError as error:
+            self._end(WorkerExit("Killed", f"it could not be sent a frame: {error.strerror}"))
+        _close_descriptor(descriptor)
+        return True
+
+    def _on_writable(self) -> None:
+        while self._outbox and self._sent(*self._outbox[0]):
+            self._outbox.popleft()
+        if not self._outbox:
+            self._loop.remove_writer(self._socket.fileno())
+
+    def _closed(self) -> None:
+        """Its end of the socket is closed: it is dying, or else it is made to."""
+        self._loop.remove_reader(self._socket.fileno())
+        closed = WorkerExit("Protocol", "it closed its socket")
+        self._dying = self._loop.call_later(_DYING_SECONDS, self._end, closed)
+
+    def _end(self, end: WorkerExit) -> None:
+        if self._killed is None and not self._gone:
+            self._killed = end
+            self._loop.remove_reader(self._socket.fileno())
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> bool:
+        if self._pidfd < 0:
+            return False
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _close(self) -> None:
+        if self._dying is not None:
+            self._dying.cancel()
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_writer(self._socket.fileno())
+        self._socket.close()
+        _close_descriptor(self._pidfd)
+        self._pidfd = -1
+        for descriptor, _ in self._segments.values():
+            os.close(descriptor)
+        for _, descriptor in self._outbox:
+            _close_descriptor(descriptor)
+        self._segments.clear()
+        self._outbox.clear()
+
+
+def _close_descriptor(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

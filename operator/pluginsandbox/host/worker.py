@@ -1,0 +1,250 @@
+"""What runs in a worker: load one plugin behind the wall, then serve its calls one at a time.
+
+Called by the zygote in a fresh fork. Everything in this process belongs to the plugin once its
+module is imported: what it says to the host is believed only as far as the host can check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from types import ModuleType
+
+import msgspec
+
+from pluginsandbox.host import confine, output, segments
+from pluginsandbox.host.channel import NO_DESCRIPTOR, Channel
+from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY
+from pluginsandbox.host.frames import (
+    SEGMENT_BYTES,
+    Call,
+    Failed,
+    FromWorker,
+    FunctionInfo,
+    Loaded,
+    LoadFailed,
+    Panicked,
+    Reclaim,
+    Reclaimed,
+    Result,
+    Segment,
+    SegmentWanted,
+    ToWorker,
+)
+from pluginsandbox.host.messages import Start
+from pluginsandbox.sdk import errors, loading
+
+__all__ = ["BROKEN", "OUT_OF_MEMORY", "run"]
+
+# Given up to answer a call that used up all other memory.
+_RESERVE_BYTES = 256 << 10
+_REFUSED = 1
+"""Exit status after LoadFailed."""
+
+_MESSAGE = 2000
+_OUT_OF_MEMORY = "the worker has reached limits.memory"
+
+
+def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
+    """Be a worker until the host closes the socket.
+
+    Args:
+        wall: What to pass before and after the plugin's import.
+        ruleset: Its Landlock rules.
+        forked: When this process was forked, in seconds of `time.perf_counter`.
+
+    Returns:
+        The exit status.
+
+    """
+    channel = Channel(confine.CHANNEL)
+    start = channel.start()
+    if start is None:
+        return 0
+    try:
+        wall.load_phase(ruleset, start.memory_bytes, strict=start.strict)
+        finish_output = output.capture(channel.log)
+        confined = time.perf_counter()
+        plugin = _load(start)
+        loaded = time.perf_counter()
+        functions = _functions(plugin) if start.describe else ()
+        finish_output()
+        wall.serve_phase(strict=start.strict)
+        _explain_late_extensions()
+    except confine.ConfinementError as error:
+        channel.send(LoadFailed("ConfinementImpossible", str(error)))
+        return _REFUSED
+    except errors.LoadError as error:
+        channel.send(LoadFailed(error.reason, error.message))
+        return _REFUSED
+    start_seconds = confined - forked + time.perf_counter() - loaded
+    channel.send(Loaded(functions, loaded - confined, start_seconds))
+    Server(channel, plugin, start.result_bytes, finish_output).run()
+    return 0
+
+
+def _load(start: Start) -> loading.LoadedPlugin:
+    identity = loading.Identity(start.namespace, start.sandbox, start.plugin)
+    try:
+        return loading.load(start.entry_point, start.root, identity, start.config, start.secrets)
+    except errors.LoadError as error:
+        if isinstance(error.__cause__, MemoryError):
+            limit = f"{start.memory_bytes >> 20} MiB"
+            message = f"its import needs more than limits.memory ({limit}): {error.message}"
+            raise errors.LoadError(error.reason, message) from error
+        raise
+
+
+def _functions(plugin: loading.LoadedPlugin) -> tuple[FunctionInfo, ...]:
+    functions = tuple(
+        FunctionInfo(found.name, found.summary, found.arguments_schema, found.result_schema)
+        for found in plugin.functions
+    )
+    size = len(msgspec.msgpack.encode(functions))
+    if size > SEGMENT_BYTES:
+        raise errors.LoadError(
+            "EntryPointInvalid",
+            f"its functions take {size} bytes to describe, over {SEGMENT_BYTES}: give it fewer "
+            "functions or simpler types",
+        )
+    return functions
+
+
+class Server:
+    """Answers the host's frames, in order.
+
+    Args:
+        channel: The socket to the host.
+        plugin: What is served.
+        result_bytes: Largest result.
+        finish_output: Passes on what was printed without an end of line.
+
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        plugin: loading.LoadedPlugin,
+        result_bytes: int,
+        finish_output: Callable[[], None],
+    ) -> None:
+        self._channel = channel
+        self._plugin = plugin
+        self._result_bytes = result_bytes
+        self._finish_output = finish_output
+        self._bindings: dict[int, loading.Binding] = {}
+        self._waiting: deque[tuple[ToWorker, int]] = deque()
+        """What arrived while a segment was awaited."""
+        self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
+
+    def run(self) -> None:
+        """Serve until the host closes the socket."""
+        while received := self._waiting.popleft() if self._waiting else self._channel.receive():
+            frame, descriptor = received
+            if isinstance(frame, Call):
+                self._answer(frame, descriptor)
+            elif isinstance(frame, Reclaim):
+                self._reclaim(frame)
+            elif isinstance(frame, Panicked):
+                self._plugin.panicked(frame.message)
+
+    def _answer(self, frame: Call, descriptor: int) -> None:
+        self._channel.call = frame.call
+        try:
+            reply = self._call(frame, descriptor)
+        except MemoryError:
+            self._reserve = None
+            reply = Failed(frame.call, "Raised", "MemoryError", _OUT_OF_MEMORY)
+        self._finish_output()
+        self._channel.call = 0
+        self._channel.send(reply)
+        if self._reserve is None:
+            with contextlib.suppress(MemoryError):
+                self._reserve = bytearray(_RESERVE_BYTES)
+
+    def _call(self, frame: Call, descriptor: int) -> FromWorker:
+        body = frame.body if descriptor == NO_DESCRIPTOR else segments.take_all(descriptor)
+        started = time.perf_counter()
+        try:
+            binding = self._bindings.get(frame.context) or self._bind(frame)
+        except errors.StartError as error:
+            return Failed(frame.call, "Start", error.type, error.message, bound=False)
+        bind_seconds = time.perf_counter() - started if frame.bind else 0.0
+        try:
+            codec, result = binding.call(
+                frame.function, frame.codec, body, frame.timeout_microseconds, frame.traceparent
+            )
+        except (errors.CallError, errors.CallTimeout) as error:
+            return _failed(frame.call, error, bind_seconds)
+        size = len(result)
+        if size > self._result_bytes:
+            message = f"the result has {size} bytes; limits.resultBytes is {self._result_bytes}"
+            return Failed(frame.call, "Result", "ResultError", message, bind_seconds=bind_seconds)
+        if size < SEGMENT_BYTES:
+            return Result(frame.call, codec, result, bind_seconds)
+        segments.fill(self._segment(frame.call, size), result)
+        return Result(frame.call, codec, b"", bind_seconds, segment=True, size=size)
+
+    def _bind(self, frame: Call) -> loading.Binding:
+        bind = frame.bind
+        if bind is None:
+            raise LookupError(f"the host named binding {frame.context}, which it never made")
+        binding = self._plugin.bind(
+            bind.context, bind.tenant, bind.generation, frame.timeout_microseconds
+        )
+        self._bindings[frame.context] = binding
+        return binding
+
+    def _reclaim(self, frame: Reclaim) -> None:
+        binding = self._bindings.pop(frame.context, None)
+        reported, error = 0, ""
+        if binding is not None:
+            reported = binding.reclaim(frame.cause, frame.timeout_microseconds)
+            error = binding.exit_error
+        self._finish_output()
+        self._channel.send(Reclaimed(frame.call, reported, error))
+
+    def _segment(self, call: int, size: int) -> int:
+        """Ask the host for a memfd and wait for it; other frames keep their order."""
+        self._channel.send(SegmentWanted(call, size))
+        while received := self._channel.receive():
+            if isinstance(received[0], Segment):
+                return received[1]
+            self._waiting.append(received)
+        raise ConnectionError("the host is gone")
+
+
+def _failed(call: int, error: errors.CallError | errors.CallTimeout, bind_seconds: float) -> Failed:
+    argument = ""
+    if isinstance(error, errors.ArgumentsError):
+        kind, name, message, argument = "Arguments", "ArgumentsError", error.message, error.argument
+    elif isinstance(error, errors.PluginRaised):
+        kind, name, message = "Raised", error.type, error.message
+        if name == "MemoryError" and not message:
+            message = _OUT_OF_MEMORY
+    elif isinstance(error, errors.CallTimeout):
+        kind, name, message = "Timeout", "CallTimeout", str(error)
+    else:
+        kind, name, message = "Result", "ResultError", str(error)
+    return Failed(
+        call, kind, name, message[:_MESSAGE], argument[:_MESSAGE], bind_seconds=bind_seconds
+    )
+
+
+def _explain_late_extensions() -> None:
+    """Make the serve phase's refusal of new code say what to do."""
+    create = ExtensionFileLoader.create_module
+
+    def create_module(self: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType:
+        try:
+            return create(self, spec)
+        except ImportError as error:
+            raise ImportError(
+                f"{spec.name} is an extension module, and code can be loaded only while the "
+                "plugin is: import it at the top of the plugin's module"
+            ) from error
+
+    ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
