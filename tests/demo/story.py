@@ -1,4 +1,4 @@
-"""The calls of the demo: three plugins, several contexts, state that stays apart and is given back."""
+"""The calls of the demo: three plugins, several contexts, state kept apart and given back."""
 
 from __future__ import annotations
 
