@@ -7,10 +7,15 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.errors import ClusterError
+
+_DOCKER, _OCI = "manifest.json", "index.json"
+_REFERENCE = "org.opencontainers.image.ref.name"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -45,23 +50,36 @@ def references(archive: Path) -> list[str]:
     """The names of the images in a docker-archive or in an OCI archive.
 
     Raises:
-        KeyError: it is neither.
+        ClusterError: it is neither.
     """
-    with tarfile.open(archive) as tar:
-        names = tar.getnames()
-        if "manifest.json" in names:
-            return [tag for image in _json(tar, "manifest.json") for tag in image["RepoTags"] or ()]
-        return [
-            entry["annotations"]["org.opencontainers.image.ref.name"]
-            for entry in _json(tar, "index.json")["manifests"]
-            if "org.opencontainers.image.ref.name" in entry.get("annotations", {})
-        ]
+    with _open(archive) as tar:
+        if _is_docker(tar):
+            return [tag for image in _json(tar, _DOCKER) for tag in image["RepoTags"] or ()]
+        annotations = (entry.get("annotations", {}) for entry in _json(tar, _OCI)["manifests"])
+        return [each[_REFERENCE] for each in annotations if _REFERENCE in each]
 
 
 def transport(archive: Path) -> str:
-    """What skopeo calls this kind of archive."""
-    with tarfile.open(archive) as tar:
-        return "docker-archive" if "manifest.json" in tar.getnames() else "oci-archive"
+    """What skopeo calls this kind of archive.
+
+    Raises:
+        ClusterError: it is no image archive.
+    """
+    with _open(archive) as tar:
+        return "docker-archive" if _is_docker(tar) else "oci-archive"
+
+
+@contextmanager
+def _open(archive: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(archive) as tar:
+            yield tar
+    except (OSError, tarfile.TarError, KeyError) as error:
+        raise ClusterError(f"{archive} is no docker-archive and no OCI archive: {error}") from error
+
+
+def _is_docker(tar: tarfile.TarFile) -> bool:
+    return _DOCKER in tar.getnames()
 
 
 def _json(tar: tarfile.TarFile, name: str) -> Any:

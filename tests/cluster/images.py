@@ -45,8 +45,9 @@ def load(layout: Layout, folder: Path, tar: Path) -> list[str]:
     Returns:
         The references under which pods can name the images.
     """
+    names = archive.references(tar)
     run(*_ctr(layout, folder), "images", "import", "--local", str(tar), seconds=600)
-    return [canonical(name) for name in archive.references(tar)]
+    return [canonical(name) for name in names]
 
 
 def canonical(name: str) -> str:

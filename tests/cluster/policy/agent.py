@@ -20,7 +20,7 @@ _PATHS = {
     "policies": "/apis/networking.k8s.io/v1/networkpolicies",
 }
 # Many pods that start at once become one change of the table.
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.05
 
 
 def read_cluster(state: dict[str, Objects]) -> Cluster:

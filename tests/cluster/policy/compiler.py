@@ -45,9 +45,11 @@ def compile_table(cluster: Cluster) -> str:
     chains: dict[str, str] = {}
     jumps = {direction: _jumps(cluster, direction, chains) for direction in (EGRESS, INGRESS)}
     bodies = "".join(f"  chain {name} {{\n{body}  }}\n" for name, body in sorted(chains.items()))
-    established = "    ct state established,related accept\n"
-    forward = established + _verdicts(EGRESS, jumps[EGRESS]) + _verdicts(INGRESS, jumps[INGRESS])
-    to_node = established + _verdicts(EGRESS, jumps[EGRESS])
+    start = "    ct state established,related accept\n" + _to_oneself(
+        {*jumps[EGRESS], *jumps[INGRESS]}
+    )
+    to_node = start + _verdicts(EGRESS, jumps[EGRESS])
+    forward = to_node + _verdicts(INGRESS, jumps[INGRESS])
     return f"""table inet {TABLE}
 delete table inet {TABLE}
 table inet {TABLE} {{
@@ -60,6 +62,14 @@ table inet {TABLE} {{
 {to_node}  }}
 }}
 """
+
+
+def _to_oneself(addresses: set[str]) -> str:
+    """A pod may always reach itself, by way of a Service too."""
+    if not addresses:
+        return ""
+    pairs = ", ".join(f"{address} . {address}" for address in sorted(addresses))
+    return f"    ip saddr . ip daddr {{ {pairs} }} accept\n"
 
 
 def _verdicts(direction: Direction, jumps: Mapping[str, str]) -> str:
@@ -96,8 +106,7 @@ def _isolates(policy: Object, pod: Pod, direction: Direction) -> bool:
 def _allowed(
     cluster: Cluster, pod: Pod, policies: Iterable[Object], direction: Direction
 ) -> Iterator[str]:
-    """The nft rules for all that the policies let through. A pod may always reach itself."""
-    yield f"ip {direction.other} {pod.address} return"
+    """The nft rules for all that the policies let through."""
     for policy in policies:
         for rule in policy["spec"].get(direction.rules, ()):
             for match, named in _peers(cluster, pod, rule.get(direction.peers), direction):

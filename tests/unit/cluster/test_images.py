@@ -48,6 +48,16 @@ def test_an_oci_archive_names_its_images_too(tmp_path: Path) -> None:
     assert archive.transport(tmp_path / "a") == "oci-archive"
 
 
+def test_another_tar_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    with tarfile.open(tmp_path / "other", "w"):
+        pass
+
+    for name in ("empty", "other", "absent"):
+        with pytest.raises(ClusterError, match=f"{name} is no docker-archive"):
+            archive.references(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "full"),
     [

@@ -43,7 +43,8 @@ def test_without_policies_nobody_is_isolated() -> None:
 def test_an_ingress_policy_without_rules_leaves_the_pod_to_itself() -> None:
     table = _compile(_policy(ingress=[]))
 
-    assert _rules(table) == ["ip saddr 10.244.0.5 return", "drop"]
+    assert _rules(table) == ["drop"]
+    assert "ip saddr . ip daddr { 10.244.0.5 . 10.244.0.5 } accept" in table
     assert table.count("ip daddr vmap { 10.244.0.5 : jump ingress_") == 1
     assert "ip saddr vmap" not in table
 
@@ -54,9 +55,8 @@ def test_peers_are_pods_of_the_same_namespace_unless_one_is_named() -> None:
     near = _rules(_compile(_policy(ingress=[{"from": [peer]}])))
     far = _rules(_compile(_policy(ingress=[{"from": [{**peer, "namespaceSelector": {}}]}])))
 
-    assert near[0] == "ip saddr 10.244.0.5 return"
-    assert near[1:] == ["ip saddr { 10.244.0.6 } return", "drop"]
-    assert far[1:] == ["ip saddr { 10.244.0.6, 10.244.0.7 } return", "drop"]
+    assert near == ["ip saddr { 10.244.0.6 } return", "drop"]
+    assert far == ["ip saddr { 10.244.0.6, 10.244.0.7 } return", "drop"]
 
 
 def test_a_namespace_is_chosen_by_its_labels() -> None:
@@ -64,7 +64,7 @@ def test_a_namespace_is_chosen_by_its_labels() -> None:
 
     rules = _rules(_compile(_policy(ingress=[{"from": [peer]}])))
 
-    assert rules[1:] == ["ip saddr { 10.244.0.7 } return", "drop"]
+    assert rules == ["ip saddr { 10.244.0.7 } return", "drop"]
 
 
 def test_a_rule_without_peers_lets_everybody_in_at_its_ports() -> None:
@@ -73,7 +73,6 @@ def test_a_rule_without_peers_lets_everybody_in_at_its_ports() -> None:
     rules = _rules(_compile(_policy(ingress=[{"ports": ports}])))
 
     assert rules == [
-        "ip saddr 10.244.0.5 return",
         "tcp dport 8080 return",
         "tcp dport 90-99 return",
         "udp dport 53 return",
@@ -88,10 +87,7 @@ def test_an_empty_rule_lets_everything_in() -> None:
 def test_a_peer_that_is_nobody_lets_nobody_in() -> None:
     peer = {"podSelector": {"matchLabels": {"app": "none"}}}
 
-    assert _rules(_compile(_policy(ingress=[{"from": [peer]}]))) == [
-        "ip saddr 10.244.0.5 return",
-        "drop",
-    ]
+    assert _rules(_compile(_policy(ingress=[{"from": [peer]}]))) == ["drop"]
 
 
 def test_a_port_name_is_looked_up_at_the_pod_that_is_called() -> None:
@@ -101,9 +97,8 @@ def test_a_port_name_is_looked_up_at_the_pod_that_is_called() -> None:
     peers: list[dict[str, Any]] = [{"namespaceSelector": {}}]
     egress = _rules(_compile(_policy(egress=[{"to": peers, "ports": named}])))
 
-    assert ingress[1:] == ["tcp dport 8080 return", "drop"]
+    assert ingress == ["tcp dport 8080 return", "drop"]
     assert egress[:-1] == [
-        "ip daddr 10.244.0.5 return",
         "ip daddr { 10.244.0.5 } tcp dport 8080 return",
         "ip daddr { 10.244.0.7 } tcp dport 9090 return",
     ]
@@ -116,7 +111,7 @@ def test_an_address_block_has_exceptions() -> None:
     rules = _rules(_compile(_policy(egress=[{"to": blocks}])))
 
     assert rules[0] == "ip daddr 10.0.0.0/8 ip daddr != { 10.1.0.0/16 } return"
-    assert len(rules) == 3
+    assert len(rules) == 2
 
 
 def test_policies_add_up() -> None:
@@ -126,7 +121,7 @@ def test_policies_add_up() -> None:
         )
     )
 
-    assert rules[1:] == ["tcp dport 1 return", "tcp dport 2 return", "drop"]
+    assert rules == ["tcp dport 1 return", "tcp dport 2 return", "drop"]
 
 
 def test_egress_is_held_on_the_way_to_the_node_too() -> None:
@@ -185,3 +180,12 @@ def test_nft_accepts_the_table() -> None:
     check = ["unshare", "--user", "--map-root-user", "--net", "nft", "-f", "-"]
     done = subprocess.run(check, input=table, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_pods_with_the_same_rules_share_a_chain() -> None:
+    peers = [{"podSelector": {"matchLabels": {"app": "client"}}}]
+
+    table = _compile(_policy(podSelector={}, ingress=[{"from": peers}]))
+
+    assert table.count("chain ingress_") == 1
+    assert table.count(" : jump ingress_") == 2
