@@ -60,10 +60,12 @@ class Function:
     ) -> None:
         self.name = name
         self.method = method
-        code, hints = _code(name, method), _hints(name, method, scope)
-        self.is_async = bool(code.co_flags & CO_COROUTINE)
+        source = _source(name, method)
+        _check(name, source.__code__)
+        hints = _hints(name, source, scope)
+        self.is_async = bool(source.__code__.co_flags & CO_COROUTINE)
         returns = hints.pop("return")
-        fields = _fields(name, method, code, hints)
+        fields = _fields(name, source, hints)
         arguments = _arguments_type(name, fields)
         self.description = FunctionDescription(
             name=name,
@@ -123,38 +125,43 @@ def describe_functions(cls: type) -> tuple[Function, ...]:
         LoadError: There is none, or one of them cannot be served.
 
     """
-    marked = {
-        name: getattr(cls, name)
-        for name in dir(cls)
-        if hasattr(getattr(cls, name, None), FUNCTION_MARK)
-    }
+    marked = [name for name in dir(cls) if _is_marked(cls, name)]
     if not marked:
         raise LoadError(
             "EntryPointInvalid",
             f"class {cls.__name__} has no functions: put @function (from pluginsandbox.sdk) above "
             "each method that callers may call",
         )
-    for name in marked:
-        owner = next(base for base in cls.__mro__ if name in vars(base))
-        if isinstance(vars(owner)[name], (staticmethod, classmethod)):
-            raise _unusable(name, "it must be a plain method: def NAME(self, ...)")
-    return tuple(Function(name, method, vars(cls)) for name, method in sorted(marked.items()))
+    return tuple(Function(name, _definition(cls, name), vars(cls)) for name in marked)
 
 
-def _code(name: str, method: Callable[..., Any]) -> types.CodeType:
+def _definition(cls: type, name: str) -> Any:
+    """Return what the class or its nearest base defines as `name`, not bound to anything."""
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+
+
+def _is_marked(cls: type, name: str) -> bool:
+    found = _definition(cls, name)
+    return hasattr(found, FUNCTION_MARK) or hasattr(getattr(found, "__func__", None), FUNCTION_MARK)
+
+
+def _source(name: str, method: Any) -> types.FunctionType:
+    """Return the function as the author wrote it, below its decorators."""
     inner = method
-    while hasattr(inner, "__wrapped__"):
+    while not isinstance(inner, (staticmethod, classmethod)) and hasattr(inner, "__wrapped__"):
         inner = inner.__wrapped__
-    code = getattr(inner, "__code__", None)
-    if code is None:
-        raise _unusable(name, "it must be a method written with def, below @function")
+    if not isinstance(inner, types.FunctionType):
+        raise _unusable(name, "it must be a plain method: def NAME(self, ...)")
+    return inner
+
+
+def _check(name: str, code: types.CodeType) -> None:
     if code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
         raise _unusable(name, "*args and **kwargs cannot be described to callers: name each one")
     if code.co_posonlyargcount:
         raise _unusable(name, "arguments come by name: remove the / from its parameters")
     if code.co_flags & CO_GENERATORS:
         raise _unusable(name, "it must return its result, not yield")
-    return typing.cast("types.CodeType", code)
 
 
 def _hints(
@@ -169,9 +176,8 @@ def _hints(
     return hints
 
 
-def _fields(
-    name: str, method: Callable[..., Any], code: types.CodeType, hints: dict[str, Any]
-) -> _Fields:
+def _fields(name: str, method: types.FunctionType, hints: dict[str, Any]) -> _Fields:
+    code = method.__code__
     count = code.co_argcount
     parameters = code.co_varnames[1 : count + code.co_kwonlyargcount]
     positional = code.co_varnames[:count]
@@ -220,9 +226,11 @@ def _culprit(parts: dict[str, Any], error: Exception) -> str:
     for part, annotation in parts.items():
         try:
             msgspec.json.schema(annotation)
-        except (TypeError, ValueError) as inner:
-            text = str(inner).splitlines()[0]
-            return f"{part}: {spell(annotation)} cannot be described to callers: {text}"
+        except (TypeError, ValueError):
+            return (
+                f"{part}: {spell(annotation)} cannot be described to callers: use str, int, float, "
+                "bool, None, list, dict, datetime, Enum, Literal, dataclasses or msgspec.Struct"
+            )
     return str(error)
 
 

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable, Sized
+import types
+from collections.abc import Collection, Iterable
 from typing import Any
 
 # An estimate must not cost more than the reclaiming itself: a few milliseconds.
 MAX_OBJECTS = 10_000
 # From a long container this many elements speak for the rest.
 SAMPLE = 1_000
-
-
-class _Survey:
-    def __init__(self) -> None:
-        self.seen: set[int] = set()
-
-    def size(self, value: Any) -> float:
-        if id(value) in self.seen or len(self.seen) >= MAX_OBJECTS:
-            return 0.0
-        self.seen.add(id(value))
-        if isinstance(value, (type, type(sys))):
-            return 0.0  # classes and modules are not the binding's own
-        return sys.getsizeof(value, 0) + sum(map(self._elements, _parts(value)))
-
-    def _elements(self, container: Iterable[Any]) -> float:
-        count = len(container) if isinstance(container, Sized) else 0
-        total = sum(map(self.size, itertools.islice(container, SAMPLE)))
-        return total * max(1.0, count / SAMPLE)
 
 
 def estimate(values: Iterable[Any]) -> int:
@@ -38,11 +21,21 @@ def estimate(values: Iterable[Any]) -> int:
     the first of them, scaled up. An object that several values share counts once; memory that an
     extension module allocates counts only as far as its `__sizeof__` tells.
     """
-    survey = _Survey()
-    return int(sum(map(survey.size, values)))
+    total, seen = 0.0, set[int]()
+    waiting = [(value, 1.0) for value in values]
+    while waiting and len(seen) < MAX_OBJECTS:
+        value, weight = waiting.pop()
+        if id(value) in seen or isinstance(value, (type, types.ModuleType)):
+            continue  # classes and modules are nobody's state
+        seen.add(id(value))
+        total += sys.getsizeof(value, 0) * weight
+        for part in _parts(value):
+            each = weight * max(1.0, len(part) / SAMPLE)
+            waiting.extend((element, each) for element in itertools.islice(part, SAMPLE))
+    return int(total)
 
 
-def _parts(value: Any) -> list[Iterable[Any]]:
+def _parts(value: Any) -> list[Collection[Any]]:
     if isinstance(value, (str, bytes, bytearray, int, float)):
         return []
     if isinstance(value, dict):
@@ -50,7 +43,7 @@ def _parts(value: Any) -> list[Iterable[Any]]:
     if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ == "deque":
         return [value]
     names = getattr(value, "__struct_fields__", ()) or _slot_names(type(value))
-    parts: list[Iterable[Any]] = [[getattr(value, name, None) for name in names]]
+    parts: list[Collection[Any]] = [[getattr(value, name, None) for name in names]]
     if isinstance(getattr(value, "__dict__", None), dict):
         parts.append([vars(value)])
     return parts

@@ -25,6 +25,9 @@ from pluginsandbox.sdk.errors import PluginRaised
 from pluginsandbox.sdk.functions import Codec
 from pluginsandbox.sdk.plugin import Plugin
 
+IDENTITY = Identity("test", "test", "test")
+"""Of every plugin in a harness: classes that share slots by inheritance may meet in one test."""
+
 SecretValue = bytes | Mapping[str, bytes]
 
 
@@ -118,8 +121,7 @@ class Harness:
 
         """
         if self._loaded is None:
-            identity = Identity("test", "test", self._plugin_class.__name__)
-            self._loaded = LoadedPlugin(self._plugin_class, identity, self._config, self._secrets)
+            self._loaded = LoadedPlugin(self._plugin_class, IDENTITY, self._config, self._secrets)
         self._open += 1
         try:
             caller = Caller(
