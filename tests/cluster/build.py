@@ -23,6 +23,7 @@ from tests.cluster.layout import cache_home
 from tests.cluster.progress import Progress, say
 from tests.cluster.versions import ALL, Module
 
+_UNFINISHED = ".building-"
 MODULES = Path(__file__).with_name("modules")
 
 
@@ -86,6 +87,8 @@ def _one_at_a_time() -> Iterator[None]:
         except BlockingIOError:
             say("another build is running; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for killed in folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(killed)
         yield
 
 
@@ -98,7 +101,7 @@ def _build(module: Module, target: Path, place: str) -> None:
     source = MODULES / module.name
     check_version(module, source)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as scratch:
         folder = Path(scratch) / "result"
         folder.mkdir()
         for name, package in module.outputs.items():

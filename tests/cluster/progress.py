@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+_WORTH_TELLING_SECONDS = 0.25
+
 
 def say(line: str) -> None:
     """Print one line at once."""
@@ -17,10 +19,14 @@ def say(line: str) -> None:
 
 @contextmanager
 def stage(title: str) -> Iterator[None]:
-    """Print what was done and how long it took; nothing if it failed, for the error will."""
+    """Print what was done and how long it took, if it took a while.
+
+    Nothing if it failed, for the error will.
+    """
     began = time.monotonic()
     yield
-    say(f"  {title:<34}{time.monotonic() - began:6.1f} s")
+    if (took := time.monotonic() - began) > _WORTH_TELLING_SECONDS:
+        say(f"  {title:<34}{took:6.1f} s")
 
 
 class Progress:
