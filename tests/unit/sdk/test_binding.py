@@ -8,6 +8,7 @@ from tests.unit.sdk.conftest import Call
 from pluginsandbox.sdk import Plugin, WorkerDied, function
 from pluginsandbox.sdk.binding import Binding, LoadedPlugin
 from pluginsandbox.sdk.errors import LoadError, PluginRaised, ResultError, StartError
+from pluginsandbox.sdk.testing import IDENTITY
 
 
 def test_every_binding_has_an_instance_and_state_of_its_own(
@@ -146,7 +147,7 @@ def test_a_failing_on_start_makes_no_binding() -> None:
         @function
         def ping(self) -> None: ...
 
-    plugin = LoadedPlugin(Broken, samples.IDENTITY, {}, {})
+    plugin = LoadedPlugin(Broken, IDENTITY, {}, {})
     with pytest.raises(StartError) as caught:
         plugin.bind("c", "", 1)
     assert (caught.value.type, caught.value.message) == ("KeyError", "'sku'")
@@ -168,9 +169,9 @@ def test_hooks_must_be_plain_and_init_without_parameters() -> None:
         def ping(self) -> None: ...
 
     with pytest.raises(LoadError, match="AsyncStart: on_start must be a plain def"):
-        LoadedPlugin(AsyncStart, samples.IDENTITY, {}, {})
+        LoadedPlugin(AsyncStart, IDENTITY, {}, {})
     with pytest.raises(LoadError, match="Greedy: __init__ must take no parameters"):
-        LoadedPlugin(Greedy, samples.IDENTITY, {}, {})
+        LoadedPlugin(Greedy, IDENTITY, {}, {})
 
 
 def test_configuration_is_read_only(binding: Binding) -> None:

@@ -18,6 +18,7 @@ from pluginsandbox.sdk import Plugin, function
 from pluginsandbox.sdk.binding import LoadedPlugin
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError
 from pluginsandbox.sdk.functions import describe_functions
+from pluginsandbox.sdk.testing import IDENTITY
 
 
 def test_functions_are_described_by_name_summary_and_schema(plugin: LoadedPlugin) -> None:
@@ -97,7 +98,7 @@ def test_no_bytes_do_anything_but_call_or_be_refused(body: bytes, codec: int) ->
     assert answer[0] == codec
 
 
-FUZZED = LoadedPlugin(samples.Sample, samples.IDENTITY, {}, {})
+FUZZED = LoadedPlugin(samples.Sample, IDENTITY, {}, {})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,7 +121,7 @@ def one(method: Callable[..., Any]) -> type[Plugin]:
 
 
 def untyped(self: Plugin, sku) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
-def silent(self: Plugin, sku: str): ...  # type: ignore[no-untyped-def]  # noqa: ANN201
+def silent(self: Plugin, sku: str): ...  # type: ignore[no-untyped-def, empty-body]  # noqa: ANN201
 def starred(self: Plugin, *skus: str) -> None: ...
 def named(self: Plugin, **skus: str) -> None: ...
 def positional(self: Plugin, sku: str, /) -> None: ...
@@ -187,7 +188,7 @@ def test_a_decorated_function_keeps_its_signature(call: Call) -> None:
         def double(self, by: int, plus: int = 1) -> int:
             return by + plus
 
-    plugin = LoadedPlugin(Wrapped, samples.IDENTITY, {}, {})
+    plugin = LoadedPlugin(Wrapped, IDENTITY, {}, {})
     assert plugin.bind("c", "", 1).call(0, 0, b'{"by": 2}', 0, "") == (0, b"6")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.sdk.samples import IDENTITY
 
 from pluginsandbox.sdk.errors import LoadError
 from pluginsandbox.sdk.loading import LoadedPlugin, load
+from pluginsandbox.sdk.testing import IDENTITY
 
 NUMBERS = itertools.count()
 GOOD = """

@@ -13,6 +13,7 @@ from pluginsandbox.sdk import Plugin, Slot, function, slot
 from pluginsandbox.sdk.binding import LoadedPlugin
 from pluginsandbox.sdk.errors import LoadError
 from pluginsandbox.sdk.slots import MISSING
+from pluginsandbox.sdk.testing import IDENTITY
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -98,7 +99,7 @@ def test_a_default_must_not_be_shared_state(options: Any, message: str) -> None:
 
 def test_a_default_must_fit_and_the_type_must_be_checkable() -> None:
     with pytest.raises(TypeError, match="default must be int, got str"):
-        slot(int, default="0")  # type: ignore[arg-type]
+        slot(int, default="0")
     with pytest.raises(TypeError, match="not a type that can be checked"):
         slot(Unknown)
 
@@ -145,7 +146,7 @@ def test_a_slot_outside_a_loaded_plugin_says_so() -> None:
 
 def test_the_key_is_the_plugins_key_and_the_attribute() -> None:
     plugin = samples.loaded()
-    assert samples.Sample.count.key == f"{samples.IDENTITY.key}.count"
+    assert samples.Sample.count.key == f"{IDENTITY.key}.count"
     assert plugin.key == "gls_" + "".join(plugin.key[4:])
     assert len(plugin.key) == 20
     plugin.close()
@@ -158,10 +159,10 @@ def test_one_class_serves_one_plugin_of_a_process() -> None:
         @function
         def ping(self) -> None: ...
 
-    LoadedPlugin(Twice, samples.IDENTITY, {}, {})
-    LoadedPlugin(Twice, samples.IDENTITY, {}, {})
+    LoadedPlugin(Twice, IDENTITY, {}, {})
+    LoadedPlugin(Twice, IDENTITY, {}, {})
     with pytest.raises(LoadError, match="already belongs to gls_"):
-        LoadedPlugin(Twice, samples.IDENTITY._replace(plugin="other"), {}, {})
+        LoadedPlugin(Twice, IDENTITY._replace(plugin="other"), {}, {})
 
 
 def test_a_slot_must_not_hide_what_the_plugin_class_has() -> None:
@@ -172,7 +173,7 @@ def test_a_slot_must_not_hide_what_the_plugin_class_has() -> None:
         def ping(self) -> None: ...
 
     with pytest.raises(LoadError, match="slot 'config': Plugin uses that name itself"):
-        LoadedPlugin(Hiding, samples.IDENTITY, {}, {})
+        LoadedPlugin(Hiding, IDENTITY, {}, {})
 
 
 def test_what_a_task_sets_stays_in_the_task() -> None:

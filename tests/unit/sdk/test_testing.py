@@ -9,7 +9,7 @@ from tests.unit.sdk.samples import Item, Sample
 
 from pluginsandbox.sdk import CallTimeout, Plugin, function, slot
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError
-from pluginsandbox.sdk.testing import harness
+from pluginsandbox.sdk.testing import SecretValue, harness
 
 
 class Vault(Plugin):
@@ -50,7 +50,7 @@ def test_the_plugins_own_exception_comes_out() -> None:
 
 
 def test_secrets_are_given_as_bytes_or_keys() -> None:
-    secrets = {"one": b"k", "two": {"a": b"ka", "b": b"kb"}}
+    secrets: dict[str, SecretValue] = {"one": b"k", "two": {"a": b"ka", "b": b"kb"}}
     with harness(Vault, secrets=secrets).context() as c:
         assert c.call("open", name="one") == "k1"
         assert c.call("open", name="two", key="b") == "kb2"
