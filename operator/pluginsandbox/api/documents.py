@@ -6,7 +6,6 @@ What `kubectl apply` would refuse is refused here too, with the file, the docume
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -227,7 +226,7 @@ def _decoded(document: dict[str, Any], field: str) -> dict[str, bytes]:
     try:
         strings = _strings(document, field).items()
         return {name: base64.b64decode(value, validate=True) for name, value in strings}
-    except binascii.Error as error:
+    except ValueError as error:
         raise DocumentError(f"{field}: every value must be base64: {error}") from error
 
 

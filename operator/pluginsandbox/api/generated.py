@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(module: str, path: Path, text: str) -> int:
+def main(module: str, path: Path, text: str, words: Sequence[str] | None = None) -> int:
     """Write `text` to `path`, or with --check print how the file there differs.
 
     Args:
         module: Name of the generator, for its usage line.
         path: Where the file belongs, relative to the repository's root.
         text: What it should hold.
+        words: The command line's; those of this process unless given.
 
     Returns:
         0, or 1 if --check found a difference.
@@ -23,7 +25,7 @@ def main(module: str, path: Path, text: str) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--check", action="store_true", help="compare only; fail on drift")
     parser.add_argument("path", nargs="?", type=Path, default=path, help=f"instead of {path}")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.check:
         return _compare(options.path, text)
     options.path.parent.mkdir(parents=True, exist_ok=True)

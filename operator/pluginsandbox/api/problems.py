@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -70,8 +71,13 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
 
 def _schema(location: tuple[int | str, ...]) -> Mapping[str, Any]:
     """Find a field's schema, which knows what pydantic's errors do not tell."""
-    found: Mapping[str, Any] = structural(PluginSandbox)
+    found = _root()
     for part in location:
         within = found.get("items") or found.get("additionalProperties")
         found = within or found.get("properties", {}).get(part) or {}
     return found
+
+
+@functools.cache
+def _root() -> Mapping[str, Any]:
+    return structural(PluginSandbox)

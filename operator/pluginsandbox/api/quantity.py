@@ -59,7 +59,7 @@ class Between:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._inside, handler(source))
+        return core_schema.no_info_after_validator_function(self.inside, handler(source))
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -71,7 +71,8 @@ class Between:
         )
         return handler(core) | {VALIDATIONS: [{"rule": rule, "message": self.message}]}
 
-    def _inside(self, text: str) -> str:
+    def inside(self, text: str) -> str:
+        """Return `text`, or raise what the models say of a value outside."""
         parse = parse_millicores if self.low.endswith("m") else parse_bytes
         if not parse(self.low) <= parse(text) <= parse(self.high):
             raise PydanticCustomError("quantity", "{message}", {"message": self.message})

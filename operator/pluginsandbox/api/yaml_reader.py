@@ -7,6 +7,7 @@ a few aliases expand to.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -52,12 +53,8 @@ def read(text: str) -> list[Any]:
     """
     if len(text) > MAX_BYTES:
         raise YamlError(f"must be at most {MAX_BYTES >> 20} MiB")
-    loader = _Loader(text)
     try:
-        documents = []
-        while loader.check_node() and (node := loader.get_node()) is not None:
-            _measure(node, {})
-            documents.append(loader.construct_document(node))
+        return list(_documents(_Loader(text)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -66,9 +63,12 @@ def read(text: str) -> list[Any]:
         raise YamlError(str(error)) from error
     except RecursionError as error:
         raise YamlError("must not be nested that deeply") from error
-    finally:
-        loader.dispose()
-    return documents
+
+
+def _documents(loader: _Loader) -> Iterator[Any]:
+    while loader.check_node() and (node := loader.get_node()) is not None:
+        _measure(node, {})
+        yield loader.construct_document(node)
 
 
 def _measure(node: Node, sizes: dict[int, int]) -> int:
