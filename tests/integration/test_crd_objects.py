@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client
 from kubernetes.client import ApiException
+from tests.bed import shell
+from tests.bed.kubectl import Kubectl
 from tests.integration.conftest import COORDINATES
 from tests.unit.api.bad import BAD
 from tests.unit.api.cases import Bad, Good
@@ -15,6 +18,8 @@ from tests.unit.api.good import GOOD
 from tests.unit.api.objects import sandbox
 
 from pluginsandbox.api.sandbox import PluginSandbox
+
+SAMPLES = sorted((shell.REPOSITORY / "manifests" / "samples").glob("*.yaml"))
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
@@ -45,3 +50,8 @@ def test_a_bad_object_is_refused_with_the_reason(case: Bad, api: client.ApiClien
     with pytest.raises(ApiException) as refusal:
         create(api, sandbox(**case.changes))
     assert case.server in json.loads(str(refusal.value.body))["message"]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_taken(path: Path, kubectl: Kubectl) -> None:
+    kubectl("create", "--dry-run=server", "--validate=strict", "-f", path)
