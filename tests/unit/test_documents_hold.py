@@ -10,6 +10,7 @@ from tests.bed.shell import REPOSITORY
 
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+CODE = re.compile(r"```console\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 MADE = re.compile(r"\bmake ([a-z][a-z-]*)")
 
 
