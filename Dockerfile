@@ -40,7 +40,7 @@ RUN set -eu; \
       -e '^/usr/share/doc/[^/]+/([^c]|c[^o]|copyright.)' \
       -e '^/usr/share/zoneinfo/(posix|right)(/|$)' \
       -e '^/usr/lib/[^/]+/gconv(/|$)' \
-      -e '^/usr/bin/(py3|pydoc|[^p])' \
+      -e '^/usr/bin/([^p]|p[^y]|py[^t])' \
       -e '^/usr/lib/python3\.[0-9]+/test(/|$)' \
       -e '^/usr/lib/python3\.[0-9]+/lib-dynload/_(ctypes_)?test' \
       -e '^/(usr/sbin|var/lib/dpkg)/.' | \

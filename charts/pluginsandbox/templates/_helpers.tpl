@@ -104,11 +104,11 @@ allow:
   verbs: [get, list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, create, patch]
 {{- if .Values.monitoring.podMonitor }}
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
-  verbs: [get, list, create, patch]
+  verbs: [get, create, patch]
 {{- end }}
 {{- if include "pluginsandbox.readsNamespaces" . }}
 - apiGroups: [""]
