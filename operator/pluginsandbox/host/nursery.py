@@ -182,7 +182,7 @@ def _execute(descriptor: int) -> subprocess.Popen[bytes]:
         environment["TZ"] = os.environ["TZ"]
     module = ("-m", "pluginsandbox.host.zygote", str(descriptor), str(os.getpid()))
     return subprocess.Popen(
-        (sys.executable, "-S", "-P", "-B", *module),
+        (sys.executable, "-S", "-P", *module),
         env=environment,
         cwd="/",
         stdin=subprocess.DEVNULL,

@@ -97,7 +97,7 @@ class PythonRuntime:
             worker.kill()
         return _described(unknown, worker, end)
 
-    def spawn(self, plugin: Prepared, events: WorkerEvents, *, panicked: str = "") -> Worker:
+    def spawn(self, plugin: Prepared, events: WorkerEvents, *, panicked: str = "") -> PythonWorker:
         """Start a worker; `panicked` tells it how the one before died."""
         worker = self._spawn(plugin, events, describe=False)
         if panicked:

@@ -188,7 +188,10 @@ class PythonWorker:
         self._gone = True
         oom = memory.oom_kills() > self._oom_kills
         self._close()
-        self._events.on_exit(self, exits.classify(status, killed=self._killed, oom=oom))
+        end = exits.classify(status, killed=self._killed, oom=oom)
+        if self.refused is not None and self._killed is None:
+            end = WorkerExit(end.cause, f"{self.refused.reason}: {self.refused.message}")
+        self._events.on_exit(self, end)
         self._on_gone(self)
 
     def never_came(self, message: str) -> None:

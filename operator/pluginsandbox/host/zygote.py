@@ -39,7 +39,7 @@ PRELOADED = (
     *("functools", "hashlib", "heapq", "hmac", "inspect", "io", "itertools", "json", "logging"),
     *("math", "mmap", "operator", "random", "re", "secrets", "statistics", "string", "struct"),
     *("textwrap", "threading", "time", "traceback", "typing", "unicodedata", "uuid", "weakref"),
-    *("zlib", "zoneinfo", "_strptime", "_zoneinfo", "encodings.idna", "pluginsandbox.sdk"),
+    *("zlib", "zoneinfo", "_strptime", "_zoneinfo", "pluginsandbox.host.acts"),
 )
 _PACKAGES = ("msgspec", "pluginsandbox.sdk")
 # Lowest free one, so that those of a worker come from above what they become.
@@ -161,6 +161,7 @@ def main(descriptor: int, parent: int) -> None:
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    sys.dont_write_bytecode = True
     wall = confine.Wall(readable())
     # A worker's imports come from the standard library and from its plugin, nowhere else.
     sys.path[:] = standard_library()

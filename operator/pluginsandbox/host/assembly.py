@@ -1,0 +1,111 @@
+"""Puts one host together: contexts, plugins, call path. Doors and signals are `server`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pluginsandbox.api.host_config import HostConfig
+from pluginsandbox.host.contexts import ContextTable
+from pluginsandbox.host.hashes import Hasher
+from pluginsandbox.host.invoke import Invoker
+from pluginsandbox.host.lane import Services
+from pluginsandbox.host.load import Load
+from pluginsandbox.host.plugin_log import PluginLog
+from pluginsandbox.host.plugins import Plugin
+from pluginsandbox.host.pool import PerContext, Pool, Sharded
+from pluginsandbox.host.reclaim import Reclaimer
+from pluginsandbox.host.runtime import Confinement, Prepared, Runtime
+from pluginsandbox.host.timers import Alarm, Wheel
+from pluginsandbox.telemetry.host_metrics import HostMetrics
+
+
+class Host:
+    """Everything in a host that is no socket.
+
+    Args:
+        config: What to serve.
+        runtime: What makes workers.
+        clock: Seconds; monotonic.
+        first_generation: Above every generation of an earlier host; microseconds of Unix time.
+
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        runtime: Runtime,
+        clock: Callable[[], float] = time.monotonic,
+        first_generation: int | None = None,
+    ) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.clock = clock
+        self.metrics = HostMetrics(config.namespace, config.sandbox)
+        self.hasher = Hasher()
+        self.wheel = Wheel()
+        self.load = Load(clock())
+        self.table = ContextTable(
+            time.time_ns() // 1000 if first_generation is None else first_generation
+        )
+        self.reclaimer = Reclaimer(
+            self.table, self.wheel, clock, config.idle_timeout_seconds, self.metrics, self.hasher
+        )
+        self.invoker = Invoker(
+            self.table,
+            self.reclaimer,
+            self.wheel,
+            clock,
+            self.load,
+            PluginLog(self.hasher, clock),
+            config,
+        )
+        self.plugins = {
+            plugin.name: Plugin(index, plugin, self.metrics)
+            for index, plugin in enumerate(config.plugins)
+        }
+        self.confinement: Confinement | None = None
+        """What the wall is made of, once that is proven."""
+        self.was_ready = False
+        self.metrics.contexts().set_function(lambda: len(self.table))
+        self._services = Services(
+            runtime,
+            self.invoker,
+            self.wheel,
+            clock,
+            self.load.queued,
+            config.queue_timeout_milliseconds / 1000,
+        )
+
+    @property
+    def confined(self) -> bool:
+        """Whether the wall stands as far as the configuration asks."""
+        if self.confinement is None:
+            return False
+        return self.confinement.holds or self.config.confinement == "BestEffort"
+
+    @property
+    def ready(self) -> bool:
+        """Whether callers may be sent here: once every plugin has loaded, until it drains."""
+        loaded = all(plugin.state == "Loaded" for plugin in self.plugins.values())
+        self.was_ready = self.was_ready or (loaded and self.confined)
+        return self.was_ready and self.confined and not self.invoker.draining
+
+    def open_plugin(self, prepared: Prepared) -> None:
+        """Start the workers of a plugin that was made ready."""
+        plugin = self.plugins[prepared.config.name]
+        plugin.loaded(prepared)
+        pool: Pool
+        if plugin.own_workers:
+            pool = PerContext(plugin, self._services, self.config.warm_workers)
+        else:
+            pool = Sharded(plugin, self._services)
+        plugin.pool = pool
+        pool.open()
+        if not pool.lanes:
+            self.invoker.serve(plugin)
+
+    def turn(self, loop: asyncio.AbstractEventLoop) -> Alarm:
+        """Have the event loop keep the host's time."""
+        return Alarm(self.wheel, loop, self.clock)

@@ -1,0 +1,229 @@
+"""Which contexts there are, what is bound in them, and how those that are gone went.
+
+Pure data: no clock, no worker, no plugin code. `invoke` reads it on every call, `reclaim` takes
+things out of it. A context is an object of slots and no more: a hundred thousand of them live here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pluginsandbox.host.calls import Call
+    from pluginsandbox.host.lane import Lane
+    from pluginsandbox.host.plugins import Plugin
+
+Cause = Literal["Released", "Deadline", "Idle", "Finalized", "Crashed", "Evicted", "Shutdown"]
+# About 4 MiB when full; older ends are forgotten, and the answer says that they may be.
+TOMBSTONES = 16384
+
+
+class State(enum.Enum):
+    """How far a binding has come."""
+
+    NEW = enum.auto()
+    """Nothing of it has reached a worker."""
+    BINDING = enum.auto()
+    """Its first call is in the worker."""
+    LIVE = enum.auto()
+    RECLAIMING = enum.auto()
+    """The worker has been told to give it back."""
+    GONE = enum.auto()
+
+
+class Binding:
+    """One plugin in one context.
+
+    Args:
+        context: Where.
+        plugin: Who.
+        generation: Unique and increasing over the life of the host and of those before it; also
+            the handle by which the worker knows the binding.
+        lane: What serves it.
+        now: Seconds on the host's clock.
+
+    """
+
+    __slots__ = ("born", "calls", "context", "generation", "lane", "plugin", "state")
+
+    def __init__(
+        self, context: Context, plugin: Plugin, generation: int, lane: Lane, now: float
+    ) -> None:
+        self.context = context
+        self.plugin = plugin
+        self.generation = generation
+        self.lane = lane
+        self.born = now
+        self.calls = 0
+        self.state = State.NEW
+
+
+class Keeper(Protocol):
+    """Who looks after contexts whose time may have come."""
+
+    def on_context_due(self, context: Context, now: float) -> None:
+        """End the context, or arm it again."""
+
+
+class Context:
+    """A tenant's session, order, parcel: whatever the caller keeps state for.
+
+    Args:
+        tenant: Set by a door that authenticates; empty otherwise.
+        name: The caller's own id; of a fresh one, `~` and a number, which no caller can say.
+        now: Seconds on the host's clock.
+        deadline: When it ends at the latest, on the same clock.
+        keeper: Who is asked when its time may have come; None for a fresh one, made for a single
+            call that named no context.
+
+    """
+
+    __slots__ = (
+        *("active", "bindings", "born", "deadline", "ending", "keeper", "kept", "name"),
+        *("tenant", "tick", "used", "waiting", "watchers"),
+    )
+
+    def __init__(
+        self,
+        tenant: str,
+        name: str,
+        now: float,
+        deadline: float,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.tenant = tenant
+        self.name = name
+        self.born = now
+        self.used = now
+        self.deadline = deadline
+        self.keeper = keeper
+        self.active = 0
+        """Calls taken and not answered."""
+        self.bindings: list[Binding] = []
+        """Oldest first."""
+        self.ending: Cause | None = None
+        self.kept = False
+        """Made by name: lives on when nothing is bound in it."""
+        self.waiting: list[Call] | None = None
+        """Calls that came while it was ending."""
+        self.watchers: list[Callable[[], None]] | None = None
+        self.tick = 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it was made for one call."""
+        return self.keeper is None
+
+    def find(self, plugin: Plugin) -> Binding | None:
+        """Return what the plugin has here."""
+        for binding in self.bindings:
+            if binding.plugin is plugin:
+                return binding
+        return None
+
+    def due(self, now: float, idle: float) -> float:
+        """Return when to look at it next: its deadline or the end of its idle time, in seconds."""
+        return min(self.deadline, (now if self.active else self.used) + idle)
+
+    def on_timer(self, now: float) -> None:
+        """Tell the owner that the time has come."""
+        if self.keeper is not None:
+            self.keeper.on_context_due(self, now)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tombstone:
+    """How a binding ended."""
+
+    cause: Cause
+    generation: int
+    detail: str = ""
+    """How its worker died, for the next one to be told."""
+
+
+class ContextTable:
+    """All contexts of a host.
+
+    Args:
+        first_generation: Where generations start; above all that an earlier host on this name can
+            have used.
+        tombstones: How many ends are remembered.
+
+    """
+
+    def __init__(self, first_generation: int, tombstones: int = TOMBSTONES) -> None:
+        self._contexts: dict[tuple[str, str], Context] = {}
+        self._fresh: dict[Context, None] = {}
+        self._generation = first_generation
+        self._tombstones: OrderedDict[tuple[str, str, str], Tombstone] = OrderedDict()
+        self._limit = tombstones
+
+    def __len__(self) -> int:
+        return len(self._contexts) + len(self._fresh)
+
+    def __iter__(self) -> Iterator[Context]:
+        """Iterate over a copy, newest first."""
+        contexts = [*self._contexts.values(), *self._fresh]
+        return iter(sorted(contexts, key=lambda context: context.born, reverse=True))
+
+    def get(self, tenant: str, name: str) -> Context | None:
+        """Return a context that a caller named."""
+        return self._contexts.get((tenant, name))
+
+    def add(
+        self,
+        tenant: str,
+        name: str,
+        now: float,
+        deadline: float,
+        keeper: Keeper,
+    ) -> Context:
+        """Make a context that is not there yet."""
+        context = Context(tenant, name, now, deadline, keeper)
+        self._contexts[tenant, name] = context
+        return context
+
+    def add_fresh(self, tenant: str, now: float) -> Context:
+        """Make a context for one call: found by nobody, ended by its maker."""
+        context = Context(tenant, f"~{self._next()}", now, math.inf)
+        self._fresh[context] = None
+        return context
+
+    def bind(self, context: Context, plugin: Plugin, lane: Lane, now: float) -> Binding:
+        """Put a plugin into a context that does not have it."""
+        binding = Binding(context, plugin, self._next(), lane, now)
+        context.bindings.append(binding)
+        return binding
+
+    def unbind(self, binding: Binding, cause: Cause | None, detail: str = "") -> None:
+        """Take a binding out and remember why; without a cause it never came to be."""
+        context = binding.context
+        context.bindings.remove(binding)
+        binding.state = State.GONE
+        if cause is None or context.fresh:
+            return
+        key = (context.tenant, context.name, binding.plugin.name)
+        self._tombstones[key] = Tombstone(cause, binding.generation, detail)
+        self._tombstones.move_to_end(key)
+        if len(self._tombstones) > self._limit:
+            self._tombstones.popitem(last=False)
+
+    def remove(self, context: Context) -> None:
+        """Forget a context in which nothing is bound any more."""
+        if context.fresh:
+            self._fresh.pop(context, None)
+        elif self._contexts.get((context.tenant, context.name)) is context:
+            del self._contexts[context.tenant, context.name]
+
+    def tombstone(self, tenant: str, name: str, plugin: str) -> Tombstone | None:
+        """Return how the last binding of a plugin in a context ended, if that is still known."""
+        return self._tombstones.get((tenant, name, plugin))
+
+    def _next(self) -> int:
+        self._generation += 1
+        return self._generation

@@ -1,0 +1,101 @@
+"""How busy the host is: counters that cost a call two additions, and a sample for each second.
+
+The integral of the number of calls over time is kept as one running sum: a call subtracts the time
+it came and adds the time it went, so that `sum + calls * now` is the integral at any moment. The
+mean of a second is then exact, however short the calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+SAMPLES = 120
+"""Seconds that are kept: what a restarted autoscaler needs to read its windows back."""
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One second of a host."""
+
+    time: int
+    """Unix time of its end, in seconds."""
+    concurrency: int
+    """Mean number of calls in the host, those that wait included, in thousandths."""
+    queued: int
+    """Mean number of calls that waited, in thousandths."""
+    requests: int
+    """Calls that came, the refused ones included."""
+    refused: int
+    """Calls refused for want of room (429)."""
+    contexts: int
+    """Contexts at its end."""
+
+
+class Level:
+    """A number that goes up and down, and its integral over time.
+
+    Args:
+        origin: Seconds on the host's clock, to keep the sums small.
+
+    """
+
+    __slots__ = ("_origin", "_sum", "count")
+
+    def __init__(self, origin: float) -> None:
+        self._origin = origin
+        self._sum = 0.0
+        self.count = 0
+
+    def up(self, now: float) -> None:
+        """Count one more."""
+        self.count += 1
+        self._sum -= now - self._origin
+
+    def down(self, now: float) -> None:
+        """Count one less."""
+        self.count -= 1
+        self._sum += now - self._origin
+
+    def integral(self, now: float) -> float:
+        """Return the integral since the origin, in units times seconds."""
+        return self._sum + self.count * (now - self._origin)
+
+
+class Load:
+    """What the host does, and did in the last two minutes.
+
+    Args:
+        now: Seconds on the host's clock.
+
+    """
+
+    def __init__(self, now: float) -> None:
+        self.calls = Level(now)
+        """Taken and not left; those that wait included."""
+        self.queued = Level(now)
+        self.requests = 0
+        self.refused = 0
+        self._samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._last = (now, 0.0, 0.0, 0, 0)
+
+    def sample(self, now: float, unix_time: float, contexts: int) -> Sample:
+        """Close a second: keep and return its sample."""
+        then, calls_then, queued_then, requests_then, refused_then = self._last
+        calls, queued = self.calls.integral(now), self.queued.integral(now)
+        seconds = max(now - then, 1e-6)
+        sample = Sample(
+            time=int(unix_time),
+            concurrency=max(0, round((calls - calls_then) / seconds * 1000)),
+            queued=max(0, round((queued - queued_then) / seconds * 1000)),
+            requests=self.requests - requests_then,
+            refused=self.refused - refused_then,
+            contexts=contexts,
+        )
+        self._last = (now, calls, queued, self.requests, self.refused)
+        self._samples.append(sample)
+        return sample
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self._samples)

@@ -1,0 +1,198 @@
+"""Giving contexts back: every binding once, with one cause, counted, timed and measured.
+
+The bindings of a context go newest first, each when the one before is gone, as a stack unwinds.
+While a context ends, calls for it wait; then they bind it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from pluginsandbox.host.calls import Call, Errand
+from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State
+from pluginsandbox.host.hashes import Hasher
+from pluginsandbox.host.timers import Wheel
+from pluginsandbox.telemetry.host_metrics import HostMetrics
+
+# `on_exit` has this long; then its worker is ended.
+ON_EXIT_SECONDS = 1.0
+# Contexts need no finer clock, and share the wheel's buckets with their like.
+GRAIN_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class Reclaimer:
+    """Ends contexts and bindings.
+
+    Args:
+        table: Where they are.
+        wheel: Where contexts wait for their deadline or the end of their idle time.
+        clock: Seconds.
+        idle_seconds: After this long without a call a context ends as `Idle`.
+        metrics: Where it is counted.
+        hasher: Names contexts in logs.
+
+    """
+
+    def __init__(
+        self,
+        table: ContextTable,
+        wheel: Wheel,
+        clock: Callable[[], float],
+        idle_seconds: float,
+        metrics: HostMetrics,
+        hasher: Hasher,
+    ) -> None:
+        self._table = table
+        self._wheel = wheel
+        self._clock = clock
+        self._idle = idle_seconds
+        self._metrics = metrics
+        self._hasher = hasher
+        self.place: Callable[[Call], None] | None = None
+        """Places the calls that waited for a context to end."""
+        self.ending = 0
+        """Contexts that are being given back."""
+
+    # --- when ------------------------------------------------------------------------------------
+
+    def watch(self, context: Context, now: float) -> None:
+        """End a context when its time has come; repeat after a deadline came nearer."""
+        due = context.due(now, self._idle)
+        self._wheel.arm(context, (due // GRAIN_SECONDS + 1) * GRAIN_SECONDS)
+
+    def on_context_due(self, context: Context, now: float) -> None:
+        """End a context whose time has come, or look again later."""
+        if context.ending:
+            return
+        if now >= context.deadline:
+            self.end(context, "Deadline")
+        elif not context.active and now >= context.used + self._idle:
+            self.end(context, "Idle")
+        else:
+            self.watch(context, now)
+
+    # --- whole contexts --------------------------------------------------------------------------
+
+    def end(self, context: Context, cause: Cause, then: Callable[[], None] | None = None) -> None:
+        """Give back all bindings of a context, newest first.
+
+        Args:
+            context: Which; one that is ending already keeps its cause.
+            cause: Why.
+            then: Called when nothing of it is left.
+
+        """
+        if then is not None:
+            context.watchers = [*(context.watchers or ()), then]
+        if context.ending:
+            return
+        context.ending = cause
+        self.ending += 1
+        self._wheel.disarm(context)
+        self._unwind(context)
+
+    def drop_if_empty(self, context: Context) -> None:
+        """Forget a context in which nothing is bound, unless somebody made it by name."""
+        if not context.bindings and not context.ending and not context.kept:
+            self._wheel.disarm(context)
+            self._table.remove(context)
+
+    def _unwind(self, context: Context) -> None:
+        if context.bindings:
+            binding = context.bindings[-1]
+            cause = context.ending or "Released"
+            now = self._clock()
+            binding.lane.push_errand(Errand(binding, cause, now, ON_EXIT_SECONDS), now)
+            return
+        self.ending -= 1
+        self._table.remove(context)
+        watchers, context.watchers = context.watchers, None
+        waiting, context.waiting = context.waiting, None
+        for then in watchers or ():
+            then()
+        for call in waiting or ():
+            if self.place is not None:
+                self.place(call)
+
+    # --- single bindings -------------------------------------------------------------------------
+
+    def given_back(self, errand: Errand, now: float, measured: int | None = None) -> None:
+        """Take out a binding whose errand is over, and go on with its context.
+
+        Args:
+            errand: Which; its binding may have gone already, or never have come to be.
+            now: Seconds on the host's clock.
+            measured: Bytes of the worker that ended with it.
+
+        """
+        binding, context = errand.binding, errand.binding.context
+        if binding.state is State.NEW:
+            self._take_out(binding, None)
+        elif binding.state is not State.GONE:
+            self._count(binding, errand.cause, now - errand.asked)
+            self._count_bytes(binding, errand.cause, errand.reported, measured)
+            if errand.error:
+                self._tell_error(binding, errand)
+            self._take_out(binding, errand.cause)
+        self._unwind(context)
+
+    def lose(
+        self, binding: Binding, cause: Cause, detail: str, seconds: float, measured: int | None
+    ) -> None:
+        """Take out a binding whose worker is gone.
+
+        Args:
+            binding: Which.
+            cause: Crashed, or Shutdown when the host ended the worker on its way out.
+            detail: How the worker died.
+            seconds: From the host ending the worker to its end; 0 when it went by itself.
+            measured: Bytes of the worker, when it served this binding alone.
+
+        """
+        if binding.state is State.NEW:
+            self.discard(binding)
+            return
+        self._count(binding, cause, seconds)
+        self._count_bytes(binding, cause, 0, measured)
+        self._take_out(binding, cause, detail)
+        self.drop_if_empty(binding.context)
+
+    def discard(self, binding: Binding) -> None:
+        """Take out a binding that never came to be."""
+        self._take_out(binding, None)
+        self.drop_if_empty(binding.context)
+
+    def _take_out(self, binding: Binding, cause: Cause | None, detail: str = "") -> None:
+        self._table.unbind(binding, cause, detail)
+        binding.plugin.bindings -= 1
+        binding.lane.bindings.pop(binding.generation, None)
+
+    def _count(self, binding: Binding, cause: Cause, seconds: float) -> None:
+        name = binding.plugin.name
+        self._metrics.reclaims(name, cause).inc()
+        self._metrics.reclaim_duration(name, cause).observe(max(0.0, seconds))
+
+    def _count_bytes(
+        self, binding: Binding, cause: Cause, reported: int, measured: int | None
+    ) -> None:
+        """Count what the kernel says where a worker ended, else what the worker says."""
+        name = binding.plugin.name
+        if measured is not None:
+            self._metrics.reclaimed_bytes(name, cause, "measured").inc(measured)
+        elif reported > 0:
+            # It may lie, but not beyond what it was allowed to have.
+            bound = min(reported, binding.plugin.config.limits.memory_bytes)
+            self._metrics.reclaimed_bytes(name, cause, "reported").inc(bound)
+
+    def _tell_error(self, binding: Binding, errand: Errand) -> None:
+        log.warning(
+            "on_exit raised",
+            plugin=binding.plugin.name,
+            context=self._hasher.of(binding.context),
+            cause=errand.cause,
+            error=errand.error[:500],
+        )
