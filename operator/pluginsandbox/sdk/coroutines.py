@@ -30,6 +30,8 @@ class Loop:
         **arguments: Any,
     ) -> Any:
         """Run an async method in `context`; what it leaves running is cancelled."""
+        if self._loop.is_closed() or self._loop.is_running():
+            self._replace()
         coroutine = context.run(method, instance, **arguments)
         try:
             task = self._loop.create_task(coroutine, context=context)

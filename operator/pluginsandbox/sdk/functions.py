@@ -74,7 +74,10 @@ class Function:
             result_schema=_schema(name, returns, {"the result": returns}),
         )
         self._returns = returns
-        self._result_classes = checkable(returns)
+        try:
+            self._result_classes = checkable(returns)
+        except TypeError as error:
+            raise _unusable(name, f"the result: {error}") from error
         # Indexed by Codec.
         self._decode = (
             msgspec.json.Decoder(arguments).decode,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
+import re
 import sys
-import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 MAX_MESSAGE = 2000
 
@@ -30,8 +34,14 @@ def describe(error: BaseException, roots: Sequence[str]) -> tuple[str, str]:
 def relative(text: str, roots: Sequence[str]) -> str:
     """Return `text` with every path below `roots`, or of Python itself, made relative to it."""
     for root in (*roots, *_python_roots()):
-        text = text.replace(root.rstrip(os.sep) + os.sep, "").replace(root, ".")
+        if root in text:
+            path = re.escape(root.rstrip(os.sep))
+            text = re.sub(path + r"(?:/|(?![\w.-]))", lambda found: _left(found[0]), text)
     return text
+
+
+def _left(path: str) -> str:
+    return "" if path.endswith(os.sep) else "."
 
 
 def _no_value(variable: contextvars.ContextVar[object]) -> str:
@@ -39,7 +49,9 @@ def _no_value(variable: contextvars.ContextVar[object]) -> str:
     return f"slot {attribute!r} has no value yet: set it in on_start, or give it a default"
 
 
-def _python_roots() -> list[str]:
-    # Longest first: the library lies below the prefix.
-    paths = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
-    return sorted((path for path in paths if len(path) > len("/usr")), key=len, reverse=True)
+@functools.cache
+def _python_roots() -> tuple[str, ...]:
+    packages, library = Path(msgspec.__file__).parents[1], Path(os.__file__).parent
+    paths = {str(packages), str(library), sys.prefix, sys.base_prefix}
+    # Longest first: the library lies below the prefix. A prefix of /usr would tell nothing.
+    return tuple(sorted((path for path in paths if path.count("/") > 1), key=len, reverse=True))

@@ -23,6 +23,7 @@ def runtime_classes(annotation: Any) -> tuple[type, ...]:
     """
     if annotation is None or annotation is Any:
         return (object if annotation else type(None),)
+    annotation = getattr(annotation, "__value__", annotation)  # of `type Name = ...`
     origin = typing.get_origin(annotation)
     if origin is typing.Union or origin is types.UnionType:
         return tuple(

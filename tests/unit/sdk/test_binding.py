@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from tests.unit.sdk import samples
@@ -8,6 +10,7 @@ from tests.unit.sdk.conftest import Call
 from pluginsandbox.sdk import Plugin, WorkerDied, function
 from pluginsandbox.sdk.binding import Binding, LoadedPlugin
 from pluginsandbox.sdk.errors import LoadError, PluginRaised, ResultError, StartError
+from pluginsandbox.sdk.messages import relative
 from pluginsandbox.sdk.testing import IDENTITY
 
 
@@ -86,6 +89,11 @@ def test_a_message_names_no_path_of_the_host() -> None:
         plugin.bind("c", "", 1).call(samples.index(plugin, "fail"), 0, body, 0, "")
     assert caught.value.message == "[Errno 2] No such file: 'sub/data.json'"
     plugin.close()
+
+
+def test_paths_are_cut_at_their_borders_only() -> None:
+    text = "/srv/p/7/a.py, /srv/p/77/b.py, in /srv/p/7; " + asyncio.__file__
+    assert relative(text, ["/srv/p/7"]) == "a.py, /srv/p/77/b.py, in .; asyncio/__init__.py"
 
 
 def test_an_empty_slot_is_named(call: Call) -> None:

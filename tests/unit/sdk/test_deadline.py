@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from tests.unit.sdk import samples
@@ -87,6 +88,20 @@ def test_the_shortest_times_end_too(deadline: Deadline) -> None:
     for _ in range(200):
         with pytest.raises(CallTimeout):
             deadline.run(1, spin, 5)
+
+
+def test_nothing_escapes_however_the_clock_strikes(deadline: Deadline) -> None:
+    """Time-outs about as long as the calls strike everywhere, boundaries included."""
+    random = Random(7)  # noqa: S311  # the same times on every run
+    ended = 0
+    for _ in range(3000):
+        seconds = random.uniform(0, 300e-6)
+        try:
+            deadline.run(random.randint(1, 300), spin, seconds)
+        except CallTimeout:
+            ended += 1
+        spin(random.uniform(0, 50e-6))
+    assert 300 < ended < 3000
 
 
 def test_no_time_means_no_limit(deadline: Deadline) -> None:
