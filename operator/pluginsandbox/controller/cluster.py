@@ -152,6 +152,7 @@ class Cluster:
 
     async def replace(self, kind: Kind, body: Body, *, seconds: float = REQUEST_SECONDS) -> Body:
         """Replace an object of the resourceVersion in `body`; sent once, without the gate."""
+        self._metrics.writes.labels(kind.name, "replace").inc()
         metadata = body["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
         async with asyncio.timeout(seconds):

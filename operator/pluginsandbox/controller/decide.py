@@ -186,6 +186,8 @@ def _snapshot(observed: Observed, snapshot: Snapshot) -> tuple[tuple[Kind, Manif
     live = observed.children.get((kinds.CONFIG_MAP, snapshot.name))
     if live is not None and live.get("immutable") and controlled_by(live, observed.sandbox):
         return ()
+    if observed.contents.keys() != observed.sources.keys():
+        return ()  # it was there when the sources were read; its deletion brings the key again
     manifest = config_snapshot.desired(observed.sandbox, snapshot, observed.contents)
     return ((kinds.CONFIG_MAP, manifest),)
 

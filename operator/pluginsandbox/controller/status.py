@@ -12,7 +12,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from pluginsandbox.api.conditions import Condition, ConditionStatus, ConditionType, set_condition
+from pluginsandbox.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    get_condition,
+    set_condition,
+)
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import explain, hosts_say
@@ -97,15 +103,37 @@ def report(
 
 def unreadable(status: Body, message: str, *, generation: int, now: dt.datetime) -> SandboxStatus:
     """Return the status of an object whose spec the operator cannot read."""
-    previous = previous_conditions(status)
-    verdict: Verdict = ("False", Reason.SPEC_INVALID, message)
-    for kind, (state, reason, text) in _stalled(verdict[1], verdict[2]).items():
-        previous = set_condition(
-            previous, kind, state, reason, text, generation=generation, now=now
+    verdicts = _stalled(Reason.SPEC_INVALID, message)
+    return _with_verdicts(status, verdicts, generation=generation, now=now)
+
+
+def trouble(status: Body, problem: Problem, *, generation: int, now: dt.datetime) -> SandboxStatus:
+    """Return the status of a sandbox on which the operator itself fails, the rest as it was."""
+    known = get_condition(previous_conditions(status), ConditionType.RECONCILING)
+    began = known.last_transition_time if known and known.reason == problem.reason else None
+    stalled = get_condition(previous_conditions(status), ConditionType.STALLED)
+    still = stalled is not None and (stalled.status, stalled.reason) == ("True", problem.reason)
+    late = still or (began is not None and (now - began).total_seconds() >= STALL_SECONDS)
+    if late:
+        verdicts = _stalled(problem.reason, problem.message)
+    else:
+        verdicts = _progressing(problem, Counts(0, 0, 0, 0))
+    return _with_verdicts(status, verdicts, generation=generation, now=now)
+
+
+def _with_verdicts(
+    status: Body, verdicts: dict[ConditionType, Verdict], *, generation: int, now: dt.datetime
+) -> SandboxStatus:
+    conditions = previous_conditions(status)
+    for kind, (state, reason, text) in verdicts.items():
+        conditions = set_condition(
+            conditions, kind, state, reason, text, generation=generation, now=now
         )
-    return SandboxStatus.model_validate(
-        {**status, "observedGeneration": generation, "conditions": previous}
-    )
+    try:
+        known = SandboxStatus.model_validate(status)
+    except ValueError:
+        known = SandboxStatus()
+    return known.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
 def recheck_seconds(standing: Standing, status: SandboxStatus, now: dt.datetime) -> float | None:
@@ -128,17 +156,15 @@ def previous_conditions(status: Body) -> tuple[Condition, ...]:
 def _verdicts(
     observed: Observed,
     decision: Decision,
-    problems: tuple[Problem, ...],
+    blocking: tuple[Problem, ...],
     standing: Standing,
     pods: Counts,
 ) -> dict[ConditionType, Verdict]:
     late = (observed.now - standing.since).total_seconds() >= STALL_SECONDS
-    first = problems[0] if problems else None
-    if (
-        first is not None
-        and first.edit
-        and not (standing.rolled_out and pods.ready >= pods.minimum)
-    ):
+    enough = standing.rolled_out and pods.ready >= pods.minimum
+    problems = [*blocking, *([] if enough else explain.problems(observed, decision.template))]
+    first = min(problems, key=lambda problem: not problem.edit, default=None)
+    if first is not None and first.edit:
         return _stalled(first.reason, first.message)
     if not standing.rolled_out:
         if late:
