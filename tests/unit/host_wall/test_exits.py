@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY, classify
+from pluginsandbox.host.runtime import WorkerExit
+
+OURS = WorkerExit("Protocol", "it lied")
+
+
+def exited(code: int) -> int:
+    return code << 8
+
+
+@pytest.mark.parametrize(
+    ("status", "oom", "cause", "detail"),
+    [
+        (exited(0), False, "Exit", "exit status 0"),
+        (exited(BROKEN), False, "Exit", "exit status 70"),
+        (exited(OUT_OF_MEMORY), False, "Memory", "it used up its memory limit"),
+        (signal.SIGSEGV, False, "Signal", "signal SIGSEGV"),
+        (signal.SIGSEGV | 0x80, False, "Signal", "signal SIGSEGV"),  # with a core dump
+        (signal.SIGRTMIN + 3, False, "Signal", "signal 37"),
+        (signal.SIGSYS, False, "Denied", "it made a system call"),
+        (signal.SIGKILL, False, "Signal", "signal SIGKILL"),
+        (signal.SIGKILL, True, "Memory", "the container ran out of memory"),
+        (signal.SIGSEGV, True, "Signal", "signal SIGSEGV"),
+        (None, False, "Signal", "killed with the process that had forked it"),
+    ],
+)
+def test_the_kernel_tells_the_cause(
+    status: int | None, *, oom: bool, cause: str, detail: str
+) -> None:
+    end = classify(status, killed=None, oom=oom)
+    assert end.cause == cause
+    assert detail in end.detail
+
+
+def test_a_kill_of_ours_is_named_as_we_meant_it() -> None:
+    assert classify(signal.SIGKILL, killed=OURS, oom=False) is OURS
+    assert classify(None, killed=OURS, oom=False) is OURS
+
+
+def test_a_worker_that_was_faster_than_our_kill_died_its_own_death() -> None:
+    assert classify(signal.SIGSYS, killed=OURS, oom=False).cause == "Denied"
+    assert classify(exited(3), killed=OURS, oom=False).detail == "exit status 3"
+
+
+def test_the_encoding_is_that_of_this_system() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    _, status = os.waitpid(pid, 0)
+    assert classify(status, killed=None, oom=False) == WorkerExit("Exit", "exit status 3")

@@ -1,0 +1,154 @@
+"""Whatever a worker sends is a frame within bounds or a ProtocolError, never anything else."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pluginsandbox.host.frames import (
+    FRAME_BYTES,
+    SEGMENT_BYTES,
+    Failed,
+    FromWorker,
+    FunctionInfo,
+    Loaded,
+    LoadFailed,
+    Log,
+    Reclaimed,
+    Result,
+    SegmentWanted,
+)
+from pluginsandbox.host.incoming import MESSAGE_CHARACTERS, ProtocolError, decode
+
+encode = msgspec.msgpack.encode
+LONG = "x" * (MESSAGE_CHARACTERS + 1)
+
+HONEST: list[FromWorker] = [
+    Loaded((FunctionInfo("reserve", "Reserve.", b"{}", b"{}"),), 0.1, 0.2),
+    LoadFailed("ImportFailed", "inventory.py line 3: invalid syntax"),
+    Result(1, 0, b"{}"),
+    Result(1, 0, b"", 0.5, segment=True, size=SEGMENT_BYTES),
+    Failed(2, "Arguments", "ArgumentsError", "is missing", "sku"),
+    Failed(2, "Start", "ValueError", "no", bound=False),
+    Reclaimed(3, 512),
+    SegmentWanted(4, 1 << 20),
+    Log("info", "hello"),
+]
+
+OUT_OF_BOUNDS: list[FromWorker] = [
+    Result(1, 0, bytes(SEGMENT_BYTES)),
+    Result(1, 0, b"", math.nan),
+    Result(1, 0, b"", -1.0),
+    Result(1, 0, b"", math.inf),
+    Result(1, 0, b"", segment=True, size=-1),
+    Failed(1, "Kaputt", "E", "m"),
+    Failed(1, "Raised", LONG, "m"),
+    Failed(1, "Raised", "E", LONG),
+    Failed(1, "Raised", "E", "m", LONG),
+    Failed(1, "Raised", "E", "m", bind_seconds=math.nan),
+    Reclaimed(1, -1),
+    Reclaimed(1, 1 << 62),
+    Reclaimed(1, 0, LONG),
+    SegmentWanted(1, 0),
+    SegmentWanted(1, 1 << 50),
+    Log("fatal", "m"),
+    Log("info", LONG),
+    Loaded((), math.nan, 0.0),
+    Loaded((), 0.0, -1.0),
+    LoadFailed("Whim", "m"),
+    LoadFailed("ImportFailed", LONG),
+]
+
+
+@pytest.mark.parametrize("frame", HONEST, ids=repr)
+def test_honest_frames_arrive_as_they_were(frame: FromWorker) -> None:
+    assert decode(encode(frame)) == frame
+
+
+@pytest.mark.parametrize("frame", OUT_OF_BOUNDS, ids=lambda frame: repr(frame)[:60])
+def test_frames_out_of_bounds_are_refused(frame: FromWorker) -> None:
+    with pytest.raises(ProtocolError, match="out of bounds"):
+        decode(encode(frame))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        encode([1]),
+        encode([99, 1]),
+        encode([3, 1, 0, b"", 0.0, False, 0, "one more"]),
+        encode([3, "1", 0, b""]),
+        encode([3, 1, 0, "text for bytes"]),
+        encode([3, 2**64 - 1 - 2**63, 0, b""]) + b"trailing",
+        encode([7, "info", b"\xff"]),
+        encode({"frame": 3}),
+        encode([7, "info", "m", True]),
+        b"\x94\x07\xa4info\xa2\xff\xfe\x00",  # no UTF-8
+        b"\x91" * 60_000,  # nested deeper than any stack
+        b"\xdf\xff\xff\xff\xff",  # a map of 4 billion entries
+        b"\xdd\xff\xff\xff\xff",
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_malformed_frames_are_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="malformed"):
+        decode(data)
+
+
+def refused_or_bounded(data: bytes) -> None:
+    try:
+        frame = decode(data)
+    except ProtocolError:
+        return
+    assert isinstance(frame, FromWorker)
+
+
+@given(st.binary(max_size=512))
+@example(b"\x00" * FRAME_BYTES)
+@settings(max_examples=500)
+def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
+    refused_or_bounded(data)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.floats()
+        | st.text()
+        | st.binary(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+)
+@settings(max_examples=500)
+def test_any_value_is_a_frame_or_refused(value: object) -> None:
+    refused_or_bounded(encode(value))
+
+
+def test_twenty_thousand_damaged_frames_are_frames_or_refused() -> None:
+    chance = random.Random(20261123)  # noqa: S311 - the same damage each time
+    honest = [encode(frame) for frame in HONEST]
+    for _ in range(20_000):
+        data = bytearray(chance.choice(honest))
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del data[chance.randrange(len(data)) :]
+        refused_or_bounded(bytes(data))
+
+
+def test_a_view_of_a_buffer_is_copied_out_of_it() -> None:
+    buffer = bytearray(encode(Result(1, 0, b"payload")))
+    frame = decode(memoryview(buffer))
+    buffer[:] = os.urandom(len(buffer))
+    assert frame == Result(1, 0, b"payload")
