@@ -1,7 +1,8 @@
 """Writes a status when it differs, and no more often than it must; and says what to announce.
 
 - A new generation is answered at once.
-- A change of Ready, Reconciling or Stalled, or of what another condition is, at most once a second.
+- A change of Ready, Reconciling or Stalled, and once it is settled that of any condition, at most
+  once a second.
 - Anything less (counts, messages) waits until the rest is settled or `DETAIL_SECONDS` have passed,
   so that a sandbox from its birth until it is ready costs two writes.
 """
@@ -9,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pluginsandbox.api.conditions import ConditionType
 from pluginsandbox.api.reasons import Reason
@@ -24,7 +25,8 @@ from pluginsandbox.controller.trim import Body
 
 WRITE_SECONDS = 1.0
 DETAIL_SECONDS = 10.0
-_REASONED = frozenset({ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED})
+Weight = Literal["generation", "change", "settled detail", "detail"]
+_SUMMARY = frozenset({ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED})
 _QUIET = frozenset({Reason.ROLLING_OUT, Reason.STOPPING})
 """Reasons of Reconciling that are no trouble."""
 
@@ -43,7 +45,7 @@ class Reporter:
         self._store = store
         self._cluster = cluster
         self._clock = clock
-        self._written: dict[Key, float] = {}
+        self._written: dict[Key, tuple[float, float]] = {}
 
     async def write(self, key: Key, body: Body, status: SandboxStatus) -> float | None:
         """Write the status unless it is as it was.
@@ -63,7 +65,17 @@ class Reporter:
         live, wanted = body.get("status") or {}, status.dump()
         if live == wanted:
             return None
-        wait = pause(live, wanted) - (self._clock() - self._written.get(key, float("-inf")))
+        now = self._clock()
+        changed_at, written_at = self._written.get(key, (float("-inf"), float("-inf")))
+        match weight(live, wanted):
+            case "generation":
+                wait = 0.0
+            case "change":
+                wait = changed_at + WRITE_SECONDS - now
+            case "settled detail":
+                wait = written_at + WRITE_SECONDS - now
+            case "detail":
+                wait = written_at + DETAIL_SECONDS - now
         if wait > 0:
             return wait
         metadata = body["metadata"]
@@ -74,7 +86,9 @@ class Reporter:
             patch(live, wanted),
             metadata["resourceVersion"],
         )
-        self._written[key] = self._clock()
+        # The answer to a new generation does not delay the change that comes of it.
+        generation = live.get("observedGeneration") != wanted.get("observedGeneration")
+        self._written[key] = (changed_at if generation else now, now)
         self._store.put(kinds.SANDBOX, answer)
         return None
 
@@ -83,14 +97,14 @@ class Reporter:
         self._written.pop(key, None)
 
 
-def pause(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> float:
-    """Return how many seconds must lie between the last write and one from `live` to `wanted`."""
+def weight(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Weight:
+    """Return what kind of change leads from one status to another."""
     if live.get("observedGeneration") != wanted.get("observedGeneration"):
-        return 0.0
-    if _marks(live) != _marks(wanted):
-        return WRITE_SECONDS
+        return "generation"
     settled = _reason(wanted, ConditionType.RECONCILING) == Reason.ROLLED_OUT
-    return WRITE_SECONDS if settled else DETAIL_SECONDS
+    if _marks(live, settled=settled) != _marks(wanted, settled=settled):
+        return "change"
+    return "settled detail" if settled else "detail"
 
 
 def patch(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,10 +149,12 @@ def _trouble(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return ready if ready.get("status") == "False" else None
 
 
-def _marks(status: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def _marks(status: Mapping[str, Any], *, settled: bool) -> dict[str, tuple[str, str]]:
+    """Return what makes a change: of a roll-out, only the three conditions that kstatus reads."""
     return {
-        each["type"]: (each["status"], each["reason"] if each["type"] in _REASONED else "")
+        each["type"]: (each["status"], each["reason"] if each["type"] in _SUMMARY else "")
         for each in status.get("conditions") or ()
+        if settled or each["type"] in _SUMMARY
     }
 
 

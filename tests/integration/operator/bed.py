@@ -1,0 +1,318 @@
+"""The operator in the test's own loop, against the real API server, in a namespace of its own.
+
+Pods are scheduled nowhere; the test plays their kubelet, so that every step can be held, failed and
+counted, and a loopback server plays their host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from pluginsandbox.api import crd
+from pluginsandbox.controller import connection, kinds
+from pluginsandbox.controller.cluster import APPLY, MERGE, Cluster
+from pluginsandbox.controller.kinds import Kind
+from pluginsandbox.controller.operator import Operator
+from pluginsandbox.controller.settings import Settings
+from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
+
+Body = dict[str, Any]
+
+HOST_ADDRESS = "127.9.0.90"
+ADMIN_PORT = 9090
+NOWHERE = {"pluginsandbox.test/node": "none"}
+SANDBOX = "shop"
+ACCOUNT = Kind("ServiceAccount", "", "v1", "serviceaccounts")
+DEFINITION = Kind(
+    "CustomResourceDefinition",
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    namespaced=False,
+)
+
+
+async def eventually(
+    what: str, probe: Callable[[], Awaitable[Any]], *, seconds: float = 20.0
+) -> Any:
+    """Poll until `probe` gives something true; return it."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    last: Any = None
+    while asyncio.get_running_loop().time() < deadline:
+        last = await probe()
+        if last:
+            return last
+        await asyncio.sleep(0.03)
+    raise TimeoutError(f"{what}: not within {seconds:.0f} s; last seen: {last!r}")
+
+
+async def install_kind(api: Cluster) -> None:
+    """Install the PluginSandbox kind and wait until it is served."""
+    path = DEFINITION.path("", crd.NAME)
+    query = {"fieldManager": "test", "force": "true"}
+    await api._insist("PATCH", path, query, crd.definition(), APPLY)
+
+    async def served() -> bool:
+        return await api.serves(kinds.SANDBOX)
+
+    await eventually("the kind", served)
+
+
+class Bed:
+    """An API server, a namespace, and what a test does in it."""
+
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self.kubeconfig = kubeconfig
+        self.namespace = namespace
+        self.api: Cluster
+        self.settings = Settings.model_validate(
+            {
+                "allow": [{"fields": ["pod.nodeSelector"]}],
+                "hostImage": "pluginsandbox-test.invalid/host:none",
+                "hostImagePullPolicy": "Never",
+                "operator": {"namespace": namespace},
+            }
+        )
+        self.kubelet = Kubelet(self)
+        self.hosts = FakeHosts()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Bed]:
+        """Connect."""
+        self.api = Cluster(await connection.connect(self.kubeconfig), OperatorMetrics())
+        try:
+            yield self
+        finally:
+            await self.api.close()
+
+    async def make_namespace(self) -> None:
+        """Make the namespace, with the account that pods need."""
+        await self.write("POST", kinds.NAMESPACE.path(""), {"metadata": {"name": self.namespace}})
+
+        async def account() -> Any:
+            return await self.api.get(ACCOUNT, self.namespace, "default")
+
+        await eventually("the default ServiceAccount", account)
+
+    async def drop_namespace(self) -> None:
+        """Delete the namespace without waiting for its end."""
+        await self.write("DELETE", kinds.NAMESPACE.path("", self.namespace), {})
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        content: str = "application/json",
+        **query: str,
+    ) -> Body:
+        """Send any request, as the administrator."""
+        return await self.api._insist(method, path, query, body, content)
+
+    @contextlib.asynccontextmanager
+    async def operator(self, settings: Settings | None = None) -> AsyncIterator[Operator]:
+        """Run an operator; stopping it is part of the test."""
+        client = await connection.connect(self.kubeconfig)
+        operator = Operator(
+            settings or self.settings,
+            client,
+            namespaces=(self.namespace,),
+            host="127.0.0.1",
+            port=0,
+        )
+        stop = asyncio.Event()
+        task = asyncio.create_task(operator.run(stop))
+        try:
+            yield operator
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 30)
+
+    async def get(self, kind: Kind, name: str = SANDBOX) -> Body | None:
+        """Return an object of the namespace."""
+        return await self.api.get(kind, self.namespace, name)
+
+    async def list(self, kind: Kind, selector: str = kinds.SANDBOX_LABEL) -> list[Body]:
+        """Return objects of the namespace by label."""
+        return await self.api.list(kind, self.namespace, selector)
+
+    async def put(self, body: Body) -> Body:
+        """Apply an object as its author would."""
+        kind = {each.name: each for each in (kinds.SANDBOX, kinds.CONFIG_MAP, kinds.SERVICE)}[
+            body["kind"]
+        ]
+        metadata = {**body["metadata"], "namespace": self.namespace}
+        path = kind.path(self.namespace, metadata["name"])
+        manifest = {**body, "metadata": metadata}
+        return await self.write("PATCH", path, manifest, APPLY, fieldManager="author", force="true")
+
+    async def drop(self, kind: Kind, name: str = SANDBOX) -> None:
+        """Delete an object."""
+        body = await self.get(kind, name)
+        if body is not None:
+            await self.api.delete(kind, body)
+
+    async def status(self, name: str = SANDBOX) -> Body:
+        """Return the status of a sandbox, empty while it is about an older generation."""
+        body = await self.get(kinds.SANDBOX, name)
+        status: Body = (body or {}).get("status") or {}
+        current = status.get("observedGeneration") == (body or {"metadata": {}})["metadata"].get(
+            "generation"
+        )
+        return status if current else {}
+
+    async def condition(self, kind: str, name: str = SANDBOX) -> tuple[str, str, str]:
+        """Return status, reason and message of a condition."""
+        for each in (await self.status(name)).get("conditions") or ():
+            if each["type"] == kind:
+                return each["status"], each["reason"], each.get("message", "")
+        return "", "", ""
+
+    async def until(
+        self, kind: str, status: str, reason: str = "", *, seconds: float = 20.0
+    ) -> str:
+        """Wait for a condition; return its message."""
+
+        async def probe() -> Any:
+            found = await self.condition(kind)
+            met = found[0] == status and reason in ("", found[1])
+            return found if met else None
+
+        try:
+            found: tuple[str, str, str] = await eventually("", probe, seconds=seconds)
+        except TimeoutError:
+            seen = (await self.status()).get("conditions")
+            raise TimeoutError(
+                f"{kind}={status} {reason} not reached; conditions: {seen}"
+            ) from None
+        return found[2]
+
+
+class Kubelet:
+    """Makes the pods of a namespace ready, one step after the other, or leaves them."""
+
+    def __init__(self, bed: Bed) -> None:
+        self._bed = bed
+        self.ready = True
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Play the kubelet in the background."""
+        task = asyncio.create_task(self._loop())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _loop(self) -> None:
+        while True:
+            for pod in await self._bed.list(kinds.POD):
+                if "deletionTimestamp" in pod["metadata"]:
+                    await self._remove(pod)
+                elif pod["status"].get("podIP") is None and self.ready:
+                    await self.say(pod)
+            await asyncio.sleep(0.05)
+
+    async def say(self, pod: Body, *, ready: bool = True) -> None:
+        """Report a pod as running, ready or not."""
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        container = {
+            "name": "host",
+            "image": "none",
+            "imageID": "",
+            "ready": ready,
+            "started": True,
+            "restartCount": 0,
+            "state": {"running": {"startedAt": now}},
+        }
+        truth = {True: "True", False: "False"}
+        conditions = [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": now},
+            {"type": "ContainersReady", "status": truth[ready], "lastTransitionTime": now},
+            {"type": "Ready", "status": truth[ready], "lastTransitionTime": now},
+        ]
+        status = {
+            "phase": "Running",
+            "podIP": HOST_ADDRESS,
+            "podIPs": [{"ip": HOST_ADDRESS}],
+            "conditions": conditions,
+            "containerStatuses": [container],
+        }
+        await self.patch(pod, status)
+
+    async def patch(self, pod: Body, status: Body) -> None:
+        """Write a pod's status."""
+        path = kinds.POD.path(self._bed.namespace, pod["metadata"]["name"], "status")
+        with contextlib.suppress(Exception):  # it may be gone by now
+            await self._bed.write("PATCH", path, {"status": status}, MERGE)
+
+    async def _remove(self, pod: Body) -> None:
+        path = kinds.POD.path(self._bed.namespace, pod["metadata"]["name"])
+        with contextlib.suppress(Exception):
+            await self._bed.write("DELETE", path, {"gracePeriodSeconds": 0})
+
+
+class FakeHosts:
+    """Answers `/stats` on a loopback address, as all hosts of the test."""
+
+    def __init__(self) -> None:
+        self.stats: Any = {
+            "plugins": [{"name": "counter", "state": "Loaded"}],
+            "confinement": {"holds": True, "landlockAbi": 7},
+        }
+        self.asked = 0
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[FakeHosts]:
+        """Listen."""
+        application = web.Application()
+        application.router.add_get("/stats", self._answer)
+        runner = web.AppRunner(application, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, HOST_ADDRESS, ADMIN_PORT).start()
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        if isinstance(self.stats, bytes):
+            return web.Response(body=self.stats)
+        return web.json_response(self.stats)
+
+
+def source(name: str = "counter", text: str = "a = 1\n", *, labelled: bool = True) -> Body:
+    """Return a ConfigMap with a plugin's files."""
+    labels = {kinds.SOURCE_LABEL: "true"} if labelled else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "labels": labels},
+        "data": {"counter.py": text},
+    }
+
+
+def sandbox(name: str = SANDBOX, **spec: Any) -> Body:
+    """Return a sandbox with one plugin; pods go nowhere."""
+    plugin = {
+        "name": "counter",
+        "runtime": "Python",
+        "source": {"configMap": {"name": "counter"}},
+        "entryPoint": "counter:Counter",
+    }
+    return {
+        "apiVersion": kinds.SANDBOX.api_version,
+        "kind": kinds.SANDBOX.name,
+        "metadata": {"name": name},
+        "spec": {"plugins": [plugin], "pod": {"nodeSelector": NOWHERE}, **spec},
+    }
