@@ -134,7 +134,7 @@ def _find_descriptors() -> None:
     raise PermissionError(errno.EPERM, "there is none")
 
 
-_ACTS: dict[str, Callable[[Targets], object]] = {
+ACTS: dict[str, Callable[[Targets], object]] = {
     # memory of others
     "process-vm-host": lambda to: _read_memory(to.host, to.host_address),
     "process-vm-sibling": lambda to: _read_memory(to.sibling, to.sibling_address),
@@ -205,7 +205,7 @@ class Probe(Plugin):
     @function
     def attempt(self, names: list[str], targets: Targets) -> list[Outcome]:
         """Try each act once, in order."""
-        return [Outcome(name, _tried(_ACTS[name], targets)) for name in names]
+        return [Outcome(name, _tried(ACTS[name], targets)) for name in names]
 
 
 def _tried(act: Callable[[Targets], object], targets: Targets) -> str:

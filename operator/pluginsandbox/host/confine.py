@@ -166,9 +166,10 @@ class Wall:
         def install_filter() -> None:
             self._load.install(**{filters.OWN_PROCESS: os.getpid()})
 
-        _part("the limits on resources", lambda: _limit(memory_bytes), strict=strict)
-        # The host reads the worker's proportional set size; other workers cannot.
+        # The host reads the worker's proportional set size; other workers cannot. Without it the
+        # worker's own files in /proc belong to root.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        _part("the limits on resources", lambda: _limit(memory_bytes), strict=strict)
         _part("Landlock", restrict_files, strict=strict)
         _part("seccomp", install_filter, strict=strict)
 

@@ -1,0 +1,156 @@
+"""The proof says what holds, and what does not on a kernel that lacks a part of the wall."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.integration.wall_bed import SECONDS, Bed, running, until
+
+import pluginsandbox
+from pluginsandbox.host import acts, proof
+
+SCRIPT = """
+import asyncio, json, sys
+from pathlib import Path
+from pluginsandbox.api.host_config import HostConfig, PluginConfig
+from pluginsandbox.host import bpf, kernel, seccomp, syscalls
+from pluginsandbox.host.proof import prove
+from pluginsandbox.host.python_runtime import PythonRuntime
+from pluginsandbox.host.runtime import PrepareError
+
+def lose(*names):
+    missing = seccomp.Filter(unknown=frozenset(names), otherwise=seccomp.ALLOW)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.Installable(missing.compiled(syscalls.here())).install()
+
+async def main(confinement, root):
+    plugin = PluginConfig(name="obedient", root=root, entry_point="obedient:Obedient")
+    config = HostConfig("shop", "orders", (plugin,), confinement=confinement)
+    runtime = PythonRuntime(config, asyncio.get_running_loop())
+    runtime.start()
+    found = await prove(runtime)
+    told = {"abi": found.landlock_abi, "holds": found.holds}
+    told["missing"] = {act.name: act.detail for act in found.acts if not act.held}
+    try:
+        await runtime.prepare(0, plugin)
+    except PrepareError as error:
+        told["reason"], told["message"] = error.reason, str(error)
+    await runtime.close()
+    print(json.dumps(told))
+
+if len(sys.argv) > 3:
+    lose(*sys.argv[3:])
+asyncio.run(main(sys.argv[1], sys.argv[2]))
+"""
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
+    async with running(tmp_path) as bed:
+        yield bed
+
+
+def test_every_act_is_tried_in_one_way_or_the_other() -> None:
+    assert not set(proof.FATAL) & set(proof.REFUSED)
+    assert set(proof.FATAL) | set(proof.REFUSED) == set(acts.ACTS)
+
+
+def test_host_and_probe_mean_the_same_by_a_target() -> None:
+    assert msgspec.structs.fields(proof.Targets) == msgspec.structs.fields(acts.Targets)
+
+
+async def test_everything_holds_here_and_nothing_is_left(bed: Bed) -> None:
+    found = await proof.prove(bed.runtime)
+    assert [act for act in found.acts if not act.held] == []
+    assert found.holds == (found.landlock_abi >= 1)
+    assert len(found.acts) == len(proof.FATAL) + len(proof.REFUSED) + 1
+    assert {act.detail for act in found.acts if act.name in proof.FATAL} == {"killed"}
+    await until(lambda: not bed.runtime.workers)
+
+
+async def prove(*words: str, wrapper: tuple[str, ...] = (), **environment: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *wrapper or (sys.executable,),
+        "-c",
+        SCRIPT,
+        *words,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 2 * SECONDS)
+    assert process.returncode == 0
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+async def test_without_landlock_strict_is_impossible(bed: Bed) -> None:
+    root = bed.plugin().root
+    told = await prove("Strict", root, "landlock_create_ruleset")
+    assert (told["abi"], told["holds"]) == (0, False)
+    assert told["reason"] == "ConfinementImpossible"
+    assert "Landlock cannot be had here" in told["message"]
+    assert "unless host.confinement is BestEffort" in told["message"]
+
+
+async def test_without_landlock_best_effort_runs_and_says_what_is_missing(bed: Bed) -> None:
+    root = bed.plugin().root
+    told = await prove("BestEffort", root, "landlock_create_ruleset")
+    assert (told["abi"], told["holds"]) == (0, False)
+    assert "reason" not in told
+    # What only Landlock stops; the filters and limits stop the rest as ever.
+    assert set(told["missing"]) <= {
+        "read-passwd",
+        "list-root",
+        "read-proc-self",
+        "proc-environ-host",
+        "proc-mem-host",
+        "proc-mem-sibling",
+        "proc-maps-sibling",
+    }
+    assert told["missing"]["read-passwd"] == "it succeeded"
+
+
+async def test_without_seccomp_strict_is_impossible(bed: Bed) -> None:
+    told = await prove("Strict", bed.plugin().root, "seccomp")
+    assert told["reason"] == "ConfinementImpossible"
+    assert "seccomp cannot be had here" in told["message"]
+
+
+def in_a_pod(directory: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return how to run as a restricted pod's user: no name, no capability, nothing writable."""
+    python = shutil.which("python3", path="/usr/bin")
+    if os.getuid() or not shutil.which("setpriv") or python is None:
+        pytest.skip("needs root, setpriv and a Python that every user can read")
+    version = (python, "-c", "import sys; print(*sys.version_info[:2])")
+    found = subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()
+    if found != [str(number) for number in sys.version_info[:2]]:
+        pytest.skip(f"{python} is of another version")
+    site = Path(sysconfig.get_path("purelib"))
+    for package in (site / "msgspec", Path(pluginsandbox.__file__).parent):
+        shutil.copytree(package, directory / package.name, dirs_exist_ok=True)
+    user = ("--reuid=65532", "--regid=65532", "--clear-groups")
+    drop = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
+    return ("setpriv", *user, *drop, python), {"PYTHONPATH": str(directory)}
+
+
+async def test_everything_holds_for_a_restricted_user(bed: Bed) -> None:
+    # Not below the test's own directory, which only its user may enter.
+    directory = Path("/tmp") / f"pluginsandbox-wall-{os.getpid()}"  # noqa: S108
+    try:
+        wrapper, environment = in_a_pod(directory)
+        shutil.copytree(bed.plugin().root, directory / "plugin")
+        told = await prove("Strict", str(directory / "plugin"), wrapper=wrapper, **environment)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    assert told == {"abi": told["abi"], "holds": True, "missing": {}}
