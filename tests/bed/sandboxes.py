@@ -56,6 +56,7 @@ def plugin(name: str, entry_point: str, **fields: Any) -> dict[str, Any]:
     return {
         "name": name,
         "source": {"configMap": {"name": name}},
+        "runtime": "Python",
         "entryPoint": entry_point,
         "limits": {"memory": "16Mi"},
         **fields,
