@@ -126,8 +126,8 @@ def announcements(
         found.append(
             Announcement("Warning", trouble["reason"], "Reconcile", trouble.get("message", ""))
         )
-    if was is not None and trouble is None and _status(wanted, ConditionType.READY) == "True":
-        found.append(Announcement("Normal", "Recovered", "Reconcile", f"no longer {was['reason']}"))
+    if was is not None and trouble is None:
+        found.append(Announcement("Normal", "Recovered", "Reconcile", f"{was['reason']} is over"))
     return found
 
 
@@ -161,10 +161,6 @@ def _marks(status: Mapping[str, Any], *, settled: bool) -> dict[str, tuple[str, 
 def _condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:
     conditions = status.get("conditions") or ()
     return next((each for each in conditions if each.get("type") == kind), {})
-
-
-def _status(status: Mapping[str, Any], kind: ConditionType) -> str:
-    return str(_condition(status, kind).get("status", ""))
 
 
 def _reason(status: Mapping[str, Any], kind: ConditionType) -> str:

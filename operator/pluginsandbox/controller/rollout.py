@@ -18,7 +18,12 @@ from pluginsandbox.controller.explain import condition
 from pluginsandbox.controller.observed import Observed, Problem
 from pluginsandbox.controller.status import Counts, Standing, counts, previous_conditions
 
-Target = tuple[int, str]
+Target = tuple[int, str, frozenset[Reason]]
+_CURED_BY_EDIT = frozenset(
+    {Reason.NAME_CONFLICT, Reason.NOT_ALLOWED, Reason.SOURCE_TOO_LARGE, Reason.PLUGIN_INVALID}
+    | {Reason.DIGEST_MISMATCH, Reason.CONFINEMENT_IMPOSSIBLE, Reason.SPEC_INVALID}
+)
+"""Reasons of Stalled that say nothing of how long something took."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,9 +31,9 @@ class Memory:
     """What one process remembers of a sandbox between reconciles.
 
     Args:
-        target: Generation and template that were not rolled out when last looked at.
+        target: Generation, template and what was in the way, when last looked at before the end.
         since: When that began.
-        done: Generation and template that were rolled out last.
+        done: The same when it was rolled out last.
 
     """
 
@@ -41,7 +46,8 @@ def standing(
     memory: Memory, observed: Observed, decision: Decision, blocking: tuple[Problem, ...]
 ) -> Standing:
     """Return where the sandbox stands, and remember it."""
-    target = (observed.sandbox.metadata.generation, decision.template)
+    reasons = frozenset(problem.reason for problem in blocking)
+    target = (observed.sandbox.metadata.generation, decision.template, reasons)
     rolled_out = not blocking and _rolled_out(memory, target, observed, decision)
     since = _since(memory, target, observed, rolled_out=rolled_out)
     if rolled_out:
@@ -96,6 +102,11 @@ def _since(memory: Memory, target: Target, observed: Observed, *, rolled_out: bo
         if reconciling is not None and reconciling.status == "True":
             return reconciling.last_transition_time or observed.now
         stalled = get_condition(known, ConditionType.STALLED)
-        if stalled is not None and stalled.status == "True" and stalled.last_transition_time:
+        if (
+            stalled is not None
+            and stalled.status == "True"
+            and stalled.reason not in _CURED_BY_EDIT
+            and stalled.last_transition_time is not None
+        ):
             return stalled.last_transition_time - dt.timedelta(seconds=STALL_SECONDS)
     return observed.now

@@ -35,6 +35,8 @@ RELIST_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 15.0
 STOP_SECONDS = 5.0
+TLS_CLOSE_SECONDS = 0.25
+"""aiohttp closes its TLS connections in the background; its documentation asks for this pause."""
 
 
 class Watch:
@@ -116,15 +118,18 @@ class Watch:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         """Run kopf in this thread."""
-        asyncio.run(
-            kopf.operator(
+
+        async def watch() -> None:
+            await kopf.operator(
                 registry=self._registry(loop),
                 settings=kopf_settings(),
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
                 stop_flag=stop,
             )
-        )
+            await asyncio.sleep(TLS_CLOSE_SECONDS)
+
+        asyncio.run(watch())
 
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

@@ -143,6 +143,15 @@ class Bed:
         """Return objects of the namespace by label."""
         return await self.api.list(kind, self.namespace, selector)
 
+    async def events(self, reason: str = "") -> list[Body]:
+        """Return the operator's own events, those of one reason if it is given."""
+        return [
+            each
+            for each in await self.list(kinds.EVENT, "")
+            if each.get("reportingController") == kinds.FIELD_MANAGER
+            and reason in ("", each["reason"])
+        ]
+
     async def put(self, body: Body) -> Body:
         """Apply an object as its author would."""
         kind = {each.name: each for each in (kinds.SANDBOX, kinds.CONFIG_MAP, kinds.SERVICE)}[

@@ -63,7 +63,7 @@ async def test_from_apply_to_ready_costs_its_children_and_two_statuses(bed: Bed)
         assert status["plugins"][0]["digest"].startswith("sha256:")
         assert (await bed.condition("Confined"))[:2] == ("True", "Proven")
         assert (await bed.condition("Stalled"))[0] == "False"
-        assert not await bed.list(kinds.EVENT, ""), "what goes well is no event"
+        assert not await bed.events(), "what goes well is no event"
 
 
 async def test_an_object_applied_before_the_operator_runs_is_served(bed: Bed) -> None:
@@ -123,8 +123,7 @@ async def test_drift_is_put_right_and_announced_and_what_others_add_is_left(bed:
         assert live["metadata"]["annotations"]["theirs"] == "stays"
 
         async def told() -> Any:
-            events = await bed.list(kinds.EVENT, "")
-            return [each for each in events if each["reason"] == "DriftRepaired"]
+            return await bed.events("DriftRepaired")
 
         event = (await eventually("an event", told))[0]
         assert "spec.replicas" in event["note"]
