@@ -91,7 +91,10 @@ def _parcel(caller: Caller) -> Iterator[Call]:
             "logistics-track",
             "scan",
             context="parcel-7",
-            event=event, at=at, place=place, destination=destination,
+            event=event,
+            at=at,
+            place=place,
+            destination=destination,
         )
         _expect(track, track.ok, "a track")
         yield track

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tests.bed.caller import Call
+from tests.bed.platform import NAMESPACE as OPERATOR_NAMESPACE
 from tests.bed.platform import Platform
 from tests.demo import metrics, stage, story
 from tests.demo.metrics import Series
@@ -44,7 +46,17 @@ def _report(
 def _what_runs_where(screen: Screen, cluster: Platform) -> None:
     kubectl = cluster.kubectl
     screen.title("What runs where")
-    screen.say(kubectl("get", "pods", "-A", "-o", "wide", "-l", "pluginsandbox.dev/sandbox"))
+    rows = [
+        [
+            each["metadata"]["namespace"],
+            each["metadata"]["name"],
+            each["spec"]["nodeName"],
+            _image(each),
+        ]
+        for namespace in (OPERATOR_NAMESPACE, stage.NAMESPACE)
+        for each in kubectl.get("pods", "-n", namespace)["items"]
+    ]
+    screen.table(("namespace", "pod", "node", "image"), rows)
     screen.title("kubectl get psb -n shop -o wide")
     screen.say(kubectl("get", "psb", "-n", stage.NAMESPACE, "-o", "wide"))
     found = kubectl.get("psb", stage.SANDBOX, "-n", stage.NAMESPACE)
@@ -60,7 +72,7 @@ def _the_calls(screen: Screen, calls: Sequence[Call]) -> None:
             each.plugin,
             f"{each.function}({_short(each.arguments)})",
             each.context,
-            _short(each.result),
+            _short(each.result if each.ok else _problem(each.result)),
             each.binding.partition(";")[0],
             each.timing,
         ]
@@ -102,9 +114,20 @@ def _next(screen: Screen, cluster: Platform) -> None:
     )
 
 
-def _short(value: object) -> str:
+def _image(pod: Mapping[str, Any]) -> str:
+    return str(pod["spec"]["containers"][0]["image"]).removeprefix("docker.io/")
+
+
+def _problem(document: Any) -> str:
+    if not isinstance(document, dict):
+        return str(document)
+    where = f"{document['argument']} " if "argument" in document else ""
+    return f"{document.get('status')}: {where}{document.get('detail')}"
+
+
+def _short(value: object, most: int = 46) -> str:
     if isinstance(value, dict):
-        text = ", ".join(f"{name}={_short(each)}" for name, each in value.items())
+        text = ", ".join(f"{name}={_short(each, 12)}" for name, each in value.items())
     else:
         text = str(value)
-    return text if len(text) <= 46 else text[:43] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
