@@ -28,7 +28,8 @@ class Host:
         config: What to serve.
         runtime: What makes workers.
         clock: Seconds; monotonic.
-        first_generation: Above every generation of an earlier host; microseconds of Unix time.
+        first_generation: Above every generation of an earlier host; from the wall clock unless
+            given.
 
     """
 
@@ -46,9 +47,11 @@ class Host:
         self.hasher = Hasher()
         self.wheel = Wheel()
         self.load = Load(clock())
-        self.table = ContextTable(
+        # Microseconds of Unix time: a host that follows this one on its pod starts above it.
+        self.first_generation = (
             time.time_ns() // 1000 if first_generation is None else first_generation
         )
+        self.table = ContextTable(self.first_generation)
         self.reclaimer = Reclaimer(
             self.table, self.wheel, clock, config.idle_timeout_seconds, self.metrics, self.hasher
         )
@@ -84,6 +87,11 @@ class Host:
         if self.confinement is None:
             return False
         return self.confinement.holds or self.config.confinement == "BestEffort"
+
+    @property
+    def capacity(self) -> int:
+        """Contexts that may be there at once: as many as all plugins together may be bound in."""
+        return sum(plugin.config.limits.max_contexts for plugin in self.plugins.values())
 
     @property
     def ready(self) -> bool:

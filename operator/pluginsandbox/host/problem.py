@@ -101,8 +101,9 @@ class Problem(Exception):  # noqa: N818 - the name that RFC 9457 gives it
 
     def headers(self) -> str:
         """Return the header lines that belong to it, each ended by CRLF."""
-        after = self.kind.retry_after
-        return "" if after is None else f"Retry-After: {after}\r\n"
+        after, allow = self.kind.retry_after, self.more.get("allow")
+        lines = "" if after is None else f"Retry-After: {after}\r\n"
+        return lines if allow is None else f"{lines}Allow: {allow}\r\n"
 
 
 def kinds() -> tuple[Kind, ...]:

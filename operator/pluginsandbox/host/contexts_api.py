@@ -1,0 +1,169 @@
+"""Contexts as callers see them by name: `/v1/contexts/{id}`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from pluginsandbox.host import problem as problems
+from pluginsandbox.host.assembly import Host
+from pluginsandbox.host.contexts import Binding, Context, State
+from pluginsandbox.host.http_head import malformed
+from pluginsandbox.host.http_protocol import Connection
+from pluginsandbox.host.problem import Problem
+
+JSON = "Content-Type: application/json\r\n"
+NO_TENANT = ""
+
+
+class Wish(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Body of a PUT."""
+
+    deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class BindingView(msgspec.Struct, frozen=True, rename="camel"):
+    """One plugin in a context."""
+
+    plugin: str
+    generation: int
+    live: bool
+    """False while its first call runs, and while it is given back."""
+    age_seconds: float
+    calls: int
+    bytes: int | None
+    """Of its worker, measured, where it has one of its own; else unknown."""
+
+
+class ContextView(msgspec.Struct, frozen=True, rename="camel"):
+    """A context."""
+
+    context: str
+    ending: str | None
+    """Cause, while it is being given back."""
+    age_seconds: float
+    idle_seconds: float
+    deadline_seconds: float
+    """Counts from its beginning."""
+    bindings: list[BindingView]
+    """Oldest first."""
+
+
+class Reclaimed(msgspec.Struct, frozen=True, rename="camel"):
+    """One binding that a DELETE gave back."""
+
+    plugin: str
+    generation: int
+    cause: str
+
+
+class Ended(msgspec.Struct, frozen=True, rename="camel"):
+    """Answer to a DELETE."""
+
+    context: str
+    reclaimed: list[Reclaimed]
+    """In the order in which they went."""
+
+
+class ContextsApi:
+    """Answers requests about contexts.
+
+    Args:
+        host: Whose contexts.
+
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._table = host.table
+        self._wish = msgspec.json.Decoder(Wish)
+
+    def get(self, connection: Connection, name: str) -> None:
+        """Show a context."""
+        context = self._table.get(NO_TENANT, name)
+        if context is None:
+            raise Problem(
+                problems.NO_CONTEXT,
+                f"nothing is bound in context {name!r}: it has ended, or was never used here",
+            )
+        self._show(connection, 200, context)
+
+    def put(self, connection: Connection, name: str, body: bytes) -> None:
+        """Make a context, or set the deadline of one that is there; repeating changes nothing."""
+        try:
+            wish = self._wish.decode(body or b"{}")
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise malformed(f'the body must be like {{"deadlineSeconds": 60}}: {error}') from None
+        there = self._table.get(NO_TENANT, name) is not None
+        context = self._keep(name, wish)
+        self._show(connection, 200 if there else 201, context)
+
+    def delete(self, connection: Connection, name: str) -> None:
+        """Release all that is bound in a context, newest first; answers when it is gone."""
+        context = self._table.get(NO_TENANT, name)
+        if context is None:
+            _respond(connection, 200, Ended(name, []))
+            return
+        going = list(reversed(context.bindings))
+        context_ended = self._ended
+        self._host.reclaimer.end(
+            context, "Released", lambda: _respond(connection, 200, context_ended(name, going))
+        )
+
+    def _keep(self, name: str, wish: Wish) -> Context:
+        host, now = self._host, self._host.clock()
+        context = self._table.get(NO_TENANT, name)
+        if context is None:
+            if host.invoker.draining:
+                raise Problem(problems.DRAINING, "this pod takes no new contexts; try again")
+            if len(self._table) >= host.capacity:
+                raise Problem(problems.CONTEXTS_FULL, "this host has no room for a context")
+            context = host.invoker.open_context(NO_TENANT, name, now)
+        elif context.ending:
+            raise Problem(
+                problems.DRAINING, f"context {name!r} is being given back; try again at once"
+            )
+        context.kept = True
+        if wish.deadline_seconds is not None:
+            most = host.config.deadline_seconds
+            context.deadline = context.born + min(wish.deadline_seconds, most)
+            host.reclaimer.watch(context, now)
+        return context
+
+    def _show(self, connection: Connection, status: int, context: Context) -> None:
+        now = self._host.clock()
+        view = ContextView(
+            context=context.name,
+            ending=context.ending,
+            age_seconds=round(now - context.born, 3),
+            idle_seconds=0.0 if context.active else round(now - context.used, 3),
+            deadline_seconds=round(context.deadline - context.born, 3),
+            bindings=[_binding(binding, now) for binding in context.bindings],
+        )
+        _respond(connection, status, view)
+
+    def _ended(self, name: str, going: list[Binding]) -> Ended:
+        ends = (self._table.tombstone(NO_TENANT, name, binding.plugin.name) for binding in going)
+        reclaimed = [
+            Reclaimed(binding.plugin.name, end.generation, end.cause)
+            for binding, end in zip(going, ends, strict=True)
+            if end is not None and end.generation == binding.generation
+        ]
+        return Ended(name, reclaimed)
+
+
+def _binding(binding: Binding, now: float) -> BindingView:
+    worker = binding.lane.worker
+    return BindingView(
+        plugin=binding.plugin.name,
+        generation=binding.generation,
+        live=binding.state is State.LIVE,
+        age_seconds=round(now - binding.born, 3),
+        calls=binding.calls,
+        bytes=worker.measured_bytes() if binding.lane.own and worker is not None else None,
+    )
+
+
+def _respond(connection: Connection, status: int, document: msgspec.Struct) -> None:
+    connection.respond(status, JSON, msgspec.json.encode(document))

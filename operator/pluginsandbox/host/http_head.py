@@ -1,0 +1,185 @@
+"""What a request's head must be for a door to take it: strict, so that nobody reads it differently.
+
+llhttp (through httptools) parses without any of its lenient flags; what it lets pass and another
+server on the way might read otherwise is refused here. Where a request ends is found out twice, by
+the connection and by llhttp, and both must agree. Pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import httptools
+
+from pluginsandbox.host import problem as problems
+from pluginsandbox.host.problem import Problem
+
+HEAD_BYTES = 16 << 10
+"""Request line and headers together."""
+
+# Headers of which two could be read as one or the other.
+SINGLE = frozenset(
+    {
+        *(b"connection", b"content-encoding", b"content-length", b"content-type", b"expect"),
+        *(b"host", b"traceparent", b"transfer-encoding"),
+    }
+)
+CHUNKED = -1
+LENGTH_DIGITS = 18
+
+
+def malformed(detail: str) -> Problem:
+    """Return the answer to a request that is not taken."""
+    return Problem(problems.MALFORMED, detail)
+
+
+@dataclasses.dataclass(slots=True)
+class Head:
+    """A request up to its body."""
+
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    """By name in lower case."""
+    length: int
+    """Bytes of the body, or `CHUNKED`."""
+    keep_alive: bool
+    started: float = 0.0
+    """When it was whole, in seconds on the host's clock."""
+    route: object = None
+    """What the door made of it."""
+
+    @property
+    def awaits_continue(self) -> bool:
+        """Whether the client sends the body only once it is told to."""
+        return b"expect" in self.headers
+
+
+class Parser:
+    """llhttp for one connection, fed with one whole request at a time."""
+
+    def __init__(self) -> None:
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._in_body = False
+        self._complete = False
+        self._body: list[bytes] = []
+
+    # --- llhttp calls back -----------------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target."""
+        self._url = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those behind the body are of no use to us."""
+        if not self._in_body:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Note that what follows is body."""
+        self._in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end."""
+        self._complete = True
+
+    # --- the connection calls --------------------------------------------------------------------
+
+    def head(self, block: bytes) -> Head:
+        """Read a head.
+
+        Args:
+            block: From the first byte to the empty line, that included.
+
+        Raises:
+            Problem: It is not one that we take.
+
+        """
+        self._headers = []
+        self._body = []
+        self._in_body = self._complete = False
+        self._feed(block)
+        if not self._in_body:
+            raise malformed("the request's head has no end where an empty line is")
+        method: bytes = self._parser.get_method()
+        version: str = self._parser.get_http_version()
+        if not block.startswith(b"%s %s HTTP/1.1\r\n" % (method, self._url)) and not (
+            version == "1.0" and block.startswith(b"%s %s HTTP/1.0\r\n" % (method, self._url))
+        ):
+            raise malformed("the request line must be: METHOD, space, path, space, HTTP/1.1")
+        if not self._url.startswith(b"/"):
+            raise malformed("the request's target must be a path")
+        headers = _unique(self._headers)
+        length = _length(headers, version)
+        if self._complete != (length == 0):
+            raise malformed("it is not clear where the request's body ends")
+        return Head(method, self._url, headers, length, self._parser.should_keep_alive())
+
+    def finish(self, rest: bytes) -> int:
+        """Check that a request ends just where the connection says that it does.
+
+        Args:
+            rest: All behind the head.
+
+        Returns:
+            Bytes of the body, as llhttp counts.
+
+        Raises:
+            Problem: It does not.
+
+        """
+        if rest:
+            self._feed(rest)
+        if not self._complete:
+            raise malformed("the request's body ends too early")
+        size = sum(map(len, self._body))
+        self._body = []
+        return size
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise malformed("Upgrade and CONNECT are not served") from None
+        except httptools.HttpParserError as error:
+            raise malformed(f"the request is not HTTP/1.1: {error}") from None
+
+
+def _unique(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        key = name.lower()
+        if key in headers and (key in SINGLE or key.startswith(b"sandbox-")):
+            raise malformed(f"header {name.decode('latin-1')} must come once")
+        headers[key] = value
+    return headers
+
+
+def _length(headers: dict[bytes, bytes], version: str) -> int:
+    """Return the bytes of the body, or `CHUNKED`; check what else makes a head ambiguous."""
+    if b"host" not in headers and version == "1.1":
+        raise malformed("header Host is missing")
+    if b"upgrade" in headers:
+        raise malformed("Upgrade is not served")
+    expect = headers.get(b"expect")
+    if expect is not None and expect.lower() != b"100-continue":
+        raise Problem(problems.EXPECTATION, "Expect must be 100-continue")
+    encoding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
+    if encoding is not None:
+        if length is not None:
+            raise malformed("Content-Length and Transfer-Encoding must not come together")
+        if encoding.lower() != b"chunked" or version != "1.1":
+            raise malformed("Transfer-Encoding must be chunked, and HTTP be 1.1")
+        return CHUNKED
+    if length is None:
+        return 0
+    if not length.isdigit() or len(length) > LENGTH_DIGITS:
+        raise malformed("Content-Length must be a decimal number")
+    return int(length)

@@ -1,0 +1,381 @@
+"""One connection of a door: takes requests one at a time, in order, and nothing that is ambiguous.
+
+A bare protocol of the event loop: no stream, no task. Which requests there are and what they mean
+is the handler's; this file knows bytes, bounds and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol, cast
+
+from pluginsandbox.host import problem as problems
+from pluginsandbox.host.http_chunked import Chunked, too_large
+from pluginsandbox.host.http_head import CHUNKED, HEAD_BYTES, Head, Parser
+from pluginsandbox.host.problem import Problem
+from pluginsandbox.host.timers import NOWHERE, Wheel
+
+# Header and body each.
+RECEIVE_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 75.0
+# A client that does not read its answer.
+SEND_SECONDS = 30.0
+# An answer to a request whose body we do not want reaches the client only if we read on a while.
+LINGER_SECONDS = 2.0
+# What a client may send ahead while it waits for an answer.
+AHEAD_BYTES = 64 << 10
+# Above this, joining head and body costs more than a second buffer.
+JOIN_BYTES = 16 << 10
+MAX_CONNECTIONS = 4096
+
+STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Handler(Protocol):
+    """What a door does with requests."""
+
+    def admit(self, head: Head) -> int:
+        """Return how many bytes the body may have.
+
+        Raises:
+            Problem: The request is refused before its body is read.
+
+        """
+
+    def handle(self, connection: Connection, head: Head, body: bytes) -> None:
+        """Answer a request, now or later, with `connection.respond`.
+
+        Raises:
+            Problem: It is refused.
+
+        """
+
+    def hang_up(self, connection: Connection) -> None:
+        """The client of a request that has no answer yet is gone."""
+
+
+class Listener:
+    """What all connections of one door share.
+
+    Args:
+        handler: What the door does.
+        wheel: Where connections wait for their deadlines.
+        clock: Seconds.
+
+    """
+
+    def __init__(self, handler: Handler, wheel: Wheel, clock: Callable[[], float]) -> None:
+        self.handler = handler
+        self.wheel = wheel
+        self.clock = clock
+        self.connections: set[Connection] = set()
+        self.draining = False
+        """Every answer is its connection's last."""
+        self.closing = False
+        """No connection is taken any more."""
+        self.date = ""
+        self.tick()
+
+    def __call__(self) -> Connection:
+        """Make the protocol of a new connection."""
+        return Connection(self)
+
+    def tick(self) -> None:
+        """Say the time anew; once a second."""
+        self.date = f"Date: {email.utils.formatdate(usegmt=True)}\r\n"
+
+    def close(self) -> None:
+        """End connections, each after the answer that it waits for."""
+        self.draining = self.closing = True
+        for connection in tuple(self.connections):
+            connection.close_when_idle()
+
+
+class Connection(asyncio.Protocol):
+    """One client.
+
+    Args:
+        listener: What it shares with its like.
+
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._clock = listener.clock
+        self._parser = Parser()
+        self._transport: asyncio.Transport | None = None
+        self._data = b""
+        """What came and is not used yet."""
+        self._head: Head | None = None
+        """The request that is being received or answered."""
+        self._chunked: Chunked | None = None
+        self._parts: list[bytes] = []
+        """The body so far, as it came."""
+        self._size = 0
+        """Bytes in `_parts`."""
+        self._busy = False
+        """A request waits for its answer."""
+        self._ended = False
+        """The client sends no more."""
+        self._advancing = False
+        self._blocked = False
+        """The client does not read."""
+        self._refusing = False
+        """The last answer is out; what still comes is thrown away."""
+        self._due = math.inf
+        self.tick = NOWHERE
+        self.pending: object = None
+        """The handler's own, for the request that waits for its answer."""
+
+    # --- the event loop calls --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a client, if there is room."""
+        # uvloop's transport is one in all but its class.
+        stream = cast("asyncio.Transport", transport)
+        listener = self._listener
+        if len(listener.connections) >= MAX_CONNECTIONS or listener.closing:
+            stream.abort()
+            return
+        self._transport = stream
+        listener.connections.add(self)
+        self._wait(RECEIVE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of all that was the client's."""
+        del exc
+        self._transport = None
+        self._data = b""
+        self._listener.connections.discard(self)
+        self._listener.wheel.disarm(self)
+        if self._busy:
+            self._busy = False
+            self._listener.handler.hang_up(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; what comes before the last request has its answer waits, within bounds."""
+        if self._refusing:
+            return
+        if self._head is not None and not self._busy:
+            self._receive(data)
+            return
+        self._data = self._data + data if self._data else data
+        if not self._busy:
+            self._advance()
+        elif len(self._data) > AHEAD_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Keep the connection open for the answer, if one is due."""
+        self._ended = True
+        return self._busy
+
+    def pause_writing(self) -> None:
+        """Take no more requests while the client does not read its answers."""
+        self._blocked = True
+        self._wait(SEND_SECONDS)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._blocked = False
+        self._due = math.inf if self._busy else self._clock() + KEEP_ALIVE_SECONDS
+        if not self._busy:
+            self._advance()
+
+    def on_timer(self, now: float) -> None:
+        """End a client that is too slow."""
+        if self._transport is None:
+            return
+        if now < self._due:
+            if self._due < math.inf:
+                self._listener.wheel.arm(self, self._due)
+        elif self._blocked or self._refusing:
+            self._transport.abort()
+        elif self._head is None and not self._data:
+            self._transport.close()
+        else:
+            part = "head" if self._head is None else "body"
+            detail = f"the request's {part} must come within {RECEIVE_SECONDS:g} s"
+            self._refuse(Problem(problems.SLOW, detail))
+
+    # --- receiving -------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Begin requests as long as there are whole heads and no answer is due."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._data and not (self._busy or self._blocked or self._refusing):
+                if not self._begin():
+                    break
+        except Problem as problem:
+            self._refuse(problem)
+        finally:
+            self._advancing = False
+
+    def _begin(self) -> bool:
+        """Read a head and what is there of its body; False if the head is not whole yet."""
+        data, now = self._data, self._clock()
+        size = data.find(b"\r\n\r\n", 0, HEAD_BYTES) + 4
+        if size < 4:  # noqa: PLR2004 - not found
+            self._await_head(now)
+            return False
+        head = self._parser.head(data[:size])
+        head.started = now
+        rest = data[size:]
+        whole = 0 <= head.length <= len(rest)
+        limit, refusal = self._admit(head)
+        if refusal is not None and not whole:
+            raise refusal
+        self._head, self._data = head, b""
+        if whole:
+            self._data = rest[head.length :]
+            self._complete(rest[: head.length], rest[: head.length], refusal)
+            return True
+        if head.length == CHUNKED:
+            self._chunked = Chunked(limit)
+        if head.awaits_continue and not rest and self._transport is not None:
+            self._transport.write(CONTINUE)
+        self._wait(RECEIVE_SECONDS)
+        self._receive(rest)
+        return True
+
+    def _await_head(self, now: float) -> None:
+        if len(self._data) >= HEAD_BYTES:
+            limit = f"{HEAD_BYTES >> 10} KiB"
+            raise Problem(problems.HEADERS, f"the request's head must be at most {limit}")
+        if self._due > now + RECEIVE_SECONDS:
+            self._wait(RECEIVE_SECONDS)
+
+    def _admit(self, head: Head) -> tuple[int, Problem | None]:
+        """Return the bytes that the body may have, or why the request is refused."""
+        try:
+            limit = self._listener.handler.admit(head)
+        except Problem as problem:
+            return 0, problem
+        return limit, too_large(limit) if head.length > limit else None
+
+    def _receive(self, data: bytes) -> None:
+        """Take a piece of a body that did not come whole."""
+        try:
+            self._collect(data)
+        except Problem as problem:
+            self._refuse(problem)
+
+    def _collect(self, data: bytes) -> None:
+        head, chunked = self._head, self._chunked
+        if head is None:
+            return
+        if chunked is not None:
+            used = chunked.feed(data)
+        else:
+            missing = head.length - self._size
+            used = missing if missing <= len(data) else None
+        self._parts.append(data[:used])
+        self._size += len(self._parts[-1])
+        if used is None:
+            return
+        self._data = data[used:]
+        raw = b"".join(self._parts)
+        self._parts, self._size, self._chunked = [], 0, None
+        self._complete(raw, raw if chunked is None else bytes(chunked.body))
+        self._advance()
+
+    def _complete(self, raw: bytes, body: bytes, refusal: Problem | None = None) -> None:
+        """Hand over a whole request, or say why it is refused."""
+        head = self._head
+        if head is None:
+            return
+        if self._parser.finish(raw) != len(body):
+            raise Problem(problems.MALFORMED, "it is not clear what the request's body is")
+        self._busy = True
+        self._due = math.inf
+        try:
+            if refusal is not None:
+                raise refusal
+            self._listener.handler.handle(self, head, body)
+        except Problem as problem:
+            self.refuse(problem)
+
+    # --- answering -------------------------------------------------------------------------------
+
+    def respond(self, status: int, headers: str, body: bytes) -> None:
+        """Answer the request that waits.
+
+        Args:
+            status: Of HTTP.
+            headers: Lines that each end with CRLF; without Content-Length and Connection.
+            body: All of it.
+
+        """
+        if not self._busy:
+            return
+        self._busy = False
+        self.pending = None
+        head, self._head = self._head, None
+        last = self._listener.draining or self._ended or head is None or not head.keep_alive
+        self._due = self._clock() + KEEP_ALIVE_SECONDS
+        self._write(status, headers, body, last=last)
+        if last:
+            if self._transport is not None:
+                self._transport.close()
+            return
+        if not self.tick:
+            self._listener.wheel.arm(self, self._due)
+        if self._data and not self._advancing:
+            self._resume()
+
+    def refuse(self, problem: Problem, headers: str = "") -> None:
+        """Answer the request that waits with an error."""
+        told = f"Content-Type: {problems.MEDIA_TYPE}\r\n{problem.headers()}{headers}"
+        self.respond(problem.kind.status, told, problem.document())
+
+    def close_when_idle(self) -> None:
+        """Close now, or after the answer that is due."""
+        if self._transport is not None and self._head is None and not self._data:
+            self._transport.close()
+
+    def _resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self._advance()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer a request that cannot be read to its end; the connection ends with it."""
+        if self._transport is None:
+            return
+        self._busy = False
+        self._head = None
+        self._refusing = True
+        self._data = b""
+        self._parts = []
+        headers = f"Content-Type: {problems.MEDIA_TYPE}\r\n{problem.headers()}"
+        self._write(problem.kind.status, headers, problem.document(), last=True)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._wait(LINGER_SECONDS)
+
+    def _write(self, status: int, headers: str, body: bytes, *, last: bool) -> None:
+        if self._transport is None:
+            return
+        ending = "Connection: close\r\n" if last else ""
+        head = (
+            f"{STATUS_LINES[status]}{self._listener.date}{headers}{ending}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode("latin-1")
+        if len(body) <= JOIN_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+
+    def _wait(self, seconds: float) -> None:
+        self._due = self._clock() + seconds
+        self._listener.wheel.arm(self, self._due)

@@ -1,0 +1,234 @@
+"""The host as a process: starts the zygote, opens the doors, loads the plugins, ends when told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+import uvloop
+from prometheus_client import disable_created_metrics
+
+from pluginsandbox.api import host_config
+from pluginsandbox.api.host_config import HostConfig
+from pluginsandbox.host import loading, proof, shutdown
+from pluginsandbox.host.assembly import Host
+from pluginsandbox.host.door_admin import AdminDoor
+from pluginsandbox.host.door_http import HttpDoor
+from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.python_runtime import PythonRuntime
+from pluginsandbox.host.shutdown import DRAIN_SECONDS, Stop
+
+BACKLOG = 1024
+# A host makes few cycles; looking for them must not show in the latency of calls.
+GARBAGE_THRESHOLD = 50_000
+
+log = structlog.get_logger(__name__)
+
+
+class Address(NamedTuple):
+    """Where a door listens; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+
+class Listening(NamedTuple):
+    """Where the doors of a host are."""
+
+    http: Address
+    admin: Address
+
+
+async def serve(
+    config: HostConfig,
+    *,
+    http: tuple[str, int],
+    admin: tuple[str, int],
+    ready: Callable[[], None] | None = None,
+    listening: Callable[[Listening], None] | None = None,
+    stop: Stop | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> int:
+    """Serve a sandbox until told to stop. To be run in the main thread.
+
+    Args:
+        config: What to serve.
+        http: Address and port of the door for callers.
+        admin: The same for probes, metrics and statistics.
+        ready: Called once, when callers may come.
+        listening: Called once, when the doors are open, with their addresses.
+        stop: Tells when to end; SIGTERM and SIGINT do so too.
+        drain_seconds: How long to serve on after SIGTERM.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        OSError: A door cannot be opened, or the kernel refused the zygote.
+
+    """
+    loop = asyncio.get_running_loop()
+    runtime = PythonRuntime(config, loop)
+    runtime.start()  # before this process holds a key or a connection
+    server = Server(Host(config, runtime), runtime)
+    stop = stop or Stop()
+    try:
+        with _signals(loop, stop):
+            opened = await server.open(http, admin)
+            if listening is not None:
+                listening(opened)
+            await server.run(stop, ready, drain_seconds)
+    finally:
+        await server.close()
+    return 0
+
+
+class Server:
+    """A host with its doors.
+
+    Args:
+        host: What is served.
+        runtime: What makes its workers; closed with it.
+
+    """
+
+    def __init__(self, host: Host, runtime: PythonRuntime) -> None:
+        self._host = host
+        self._runtime = runtime
+        self._alarm = host.turn(asyncio.get_running_loop())
+        self._callers = Listener(HttpDoor(host), host.wheel, host.clock)
+        self._cluster = Listener(AdminDoor(host), host.wheel, host.clock)
+        self._sockets: list[asyncio.Server] = []
+
+    async def open(self, http: tuple[str, int], admin: tuple[str, int]) -> Listening:
+        """Open the doors and return where they are.
+
+        Raises:
+            OSError: One cannot be opened.
+
+        """
+        loop = asyncio.get_running_loop()
+        for listener, where in ((self._callers, http), (self._cluster, admin)):
+            self._sockets.append(await loop.create_server(listener, *where, backlog=BACKLOG))
+        names = (opened.sockets[0].getsockname()[:2] for opened in self._sockets)
+        return Listening(*(Address(*name) for name in names))
+
+    async def run(self, stop: Stop, ready: Callable[[], None] | None, drain_seconds: float) -> None:
+        """Load and serve until told to stop, then give everything back."""
+        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._load(ready))]
+        await stop.asked.wait()
+        tasks[1].cancel()
+        await shutdown.drain(self._host, self._callers, stop, drain_seconds)
+        tasks[0].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close the doors, end all processes."""
+        for opened in self._sockets:
+            opened.close()
+        self._callers.close()
+        self._cluster.close()
+        await self._runtime.close()
+        self._alarm.stop()
+
+    async def _load(self, ready: Callable[[], None] | None) -> None:
+        host, told = self._host, False
+
+        def tell(_: object = None) -> None:
+            nonlocal told
+            if not told and host.ready:
+                told = True
+                log.info("ready", plugins=list(host.plugins))
+                if ready is not None:
+                    ready()
+
+        host.invoker.on_loaded = tell
+        try:
+            await loading.load(host, lambda: proof.prove(self._runtime))
+        except Exception:
+            log.exception("loading failed unexpectedly; the host stays up and not ready")
+            raise
+        tell()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._host.load.sample(self._host.clock(), time.time(), len(self._host.table))
+            self._callers.tick()
+            self._cluster.tick()
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, stop: Stop) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop.add_signal_handler(signal.SIGTERM, stop.ask)
+    loop.add_signal_handler(signal.SIGINT, stop.ask_at_once)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def main(
+    config_path: Path,
+    http: str = "0.0.0.0:8080",
+    admin: str = "0.0.0.0:9090",
+    ready: Callable[[], None] | None = None,
+) -> int:
+    """Serve a configuration file on uvloop until told to stop.
+
+    Args:
+        config_path: JSON as `api.host_config` has it.
+        http: `address:port` of the door for callers.
+        admin: The same for probes, metrics and statistics.
+        ready: Called once, when callers may come.
+
+    Returns:
+        The exit status: 0 after an orderly end, 1 for an error that was explained.
+
+    """
+    try:
+        config = host_config.decode(config_path.read_bytes())
+        addresses = address(http), address(admin)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        return _explain(f"{config_path}: {error}")
+    disable_created_metrics()  # a series more for each, and nobody asks
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(config, http=addresses[0], admin=addresses[1], ready=ready))
+    except OSError as error:
+        return _explain(f"cannot serve on {http} and {admin}: {error}")
+
+
+def address(text: str) -> Address:
+    """Read `address:port`, an IPv6 address in brackets.
+
+    Raises:
+        ValueError: It is not one.
+
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise ValueError(f"{text!r} must be ADDRESS:PORT, for example 0.0.0.0:8080")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _explain(message: str) -> int:
+    print(f"pluginsandbox host: {message}", file=sys.stderr)  # noqa: T201 - before there is a log
+    return 1
