@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+
 from tests.bed import sandboxes
 from tests.bed.kubectl import Kubectl
 from tests.bed.platform import Platform

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.bed import sandboxes, shell
 from tests.bed.kubectl import Kubectl, until
 from tests.bed.platform import NAMESPACE, Platform

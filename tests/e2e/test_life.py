@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+
+from pluginsandbox.verify.digest import tree_digest
 from tests.bed import sandboxes, shell
 from tests.bed.kubectl import Kubectl, until
 from tests.bed.platform import Platform
 from tests.cluster.choice import choose
 from tests.e2e.conftest import door, ready
-
-from pluginsandbox.verify.digest import tree_digest
 
 pytestmark = pytest.mark.pods
 

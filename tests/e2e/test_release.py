@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from tests.bed import sandboxes
 from tests.bed.kubectl import until
 from tests.bed.platform import NAMESPACE, Platform

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.bed import caller, sandboxes
 from tests.bed.kubectl import until
 from tests.bed.platform import Platform

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes import client, config
-from tests.bed import platform
-from tests.bed.kubectl import Kubectl
 
 from pluginsandbox.api import crd as generated
 from pluginsandbox.api import sandbox
+from pluginsandbox.api.names import GROUP
+from tests.bed import platform
+from tests.bed.kubectl import Kubectl
 
 COORDINATES = {
-    "group": generated.GROUP,
+    "group": GROUP,
     "version": sandbox.VERSION,
     "plural": sandbox.PLURAL,
 }
@@ -57,7 +58,9 @@ def _ownership(live: Any) -> dict[str, Any]:
 def api(kubeconfig: Path) -> Iterator[client.ApiClient]:
     """A client with the administrator's rights."""
     settings = client.Configuration()
-    config.load_kube_config(str(kubeconfig), client_configuration=settings)
+    config.load_kube_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), client_configuration=settings
+    )
     with client.ApiClient(settings) as connection:
         yield connection
 

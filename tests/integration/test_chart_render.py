@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tests.bed import shell
 from tests.cluster import tools
 from tests.manifests import copies

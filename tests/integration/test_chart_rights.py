@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from tests.bed import platform, shell
 from tests.bed.kubectl import Kubectl
 from tests.cluster import tools

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.bed.kubectl import Kubectl, until
 from tests.cluster import dns, network, process
 from tests.cluster.choice import choose

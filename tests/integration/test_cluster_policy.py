@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from tests.bed.kubectl import Kubectl, until
 from tests.bed.shell import CommandError
 from tests.cluster.choice import choose

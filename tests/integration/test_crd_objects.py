@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 from kubernetes.client import ApiException
+
+from pluginsandbox.api.sandbox import PluginSandbox
 from tests.bed import shell
 from tests.bed.kubectl import Kubectl
 from tests.integration.conftest import COORDINATES
@@ -17,8 +19,6 @@ from tests.unit.api.cases import Bad, Good
 from tests.unit.api.good import GOOD
 from tests.unit.api.objects import sandbox
 
-from pluginsandbox.api.sandbox import PluginSandbox
-
 SAMPLES = sorted((shell.REPOSITORY / "manifests" / "samples").glob("*.yaml"))
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
@@ -26,8 +26,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 def create(api: client.ApiClient, body: dict[str, Any]) -> Any:
     """Have the server check and default an object without storing it, as strictly as kubectl."""
+    options: dict[str, Any] = {**COORDINATES, "dry_run": "All", "field_validation": "Strict"}
     return client.CustomObjectsApi(api).create_namespaced_custom_object(
-        **COORDINATES, namespace="default", body=body, dry_run="All", field_validation="Strict"
+        namespace="default", body=body, **options
     )
 
 

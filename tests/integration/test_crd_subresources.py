@@ -7,14 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from tests.bed.kubectl import Kubectl
-from tests.bed.shell import CommandError
-from tests.unit.api.objects import PLUGIN, sandbox
 
 from pluginsandbox.api.conditions import ConditionType, get_condition, set_condition
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.api.status import PluginStatus, SandboxStatus
+from tests.bed.kubectl import Kubectl
+from tests.bed.shell import CommandError
+from tests.unit.api.objects import PLUGIN, sandbox
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 

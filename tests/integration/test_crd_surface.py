@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
-from tests.bed.kubectl import Kubectl
-from tests.unit.api.objects import sandbox
 
 from pluginsandbox.api import crd as generated
+from tests.bed.kubectl import Kubectl
+from tests.unit.api.objects import sandbox
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 

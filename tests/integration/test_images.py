@@ -9,6 +9,7 @@ import tarfile
 from typing import Any
 
 import pytest
+
 from tests.images import inputs
 from tests.images.__main__ import build
 

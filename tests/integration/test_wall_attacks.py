@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.integration.wall_bed import Bed, Recorder, running, until
 
 from pluginsandbox.api.host_config import PluginLimits
 from pluginsandbox.host.frames import Failed
 from pluginsandbox.host.runtime import Prepared, WorkerExit
+from tests.integration.wall_bed import Bed, Recorder, running, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMITS = PluginLimits(memory_bytes=32 << 20)

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.integration.wall_bed import Bed, descriptors, running
 
 from pluginsandbox.api.host_config import PluginLimits
 from pluginsandbox.host.frames import SEGMENT_BYTES, Failed
 from pluginsandbox.host.runtime import WorkerExit
+from tests.integration.wall_bed import Bed, descriptors, running
 
 TALKATIVE = """
 import logging, sys

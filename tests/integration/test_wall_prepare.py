@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.wall_bed import OBEDIENT, Bed, running, text
 
 from pluginsandbox.api.host_config import PluginLimits
 from pluginsandbox.host import python_runtime
 from pluginsandbox.host.runtime import PrepareError
 from pluginsandbox.verify.digest import tree_digest
+from tests.integration.wall_bed import OBEDIENT, Bed, running, text
 
 GOOD = tree_digest({"obedient.py": OBEDIENT.encode()})
 

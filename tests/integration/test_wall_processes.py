@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from tests.integration.wall_bed import (
     ENTRY_POINT,
     OBEDIENT,

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.integration.wall_bed import SECONDS, Bed, running, until
 
 import pluginsandbox
 from pluginsandbox.host import acts, proof
+from tests.integration.wall_bed import SECONDS, Bed, running, until
 
 SCRIPT = """
 import asyncio, json, sys

@@ -139,7 +139,7 @@ class Bed:
         """Return an object of the namespace."""
         return await self.api.get(kind, self.namespace, name)
 
-    async def list(self, kind: Kind, selector: str = kinds.SANDBOX_LABEL) -> list[Body]:
+    async def find(self, kind: Kind, selector: str = kinds.SANDBOX_LABEL) -> list[Body]:
         """Return objects of the namespace by label."""
         return await self.api.list(kind, self.namespace, selector)
 
@@ -147,7 +147,7 @@ class Bed:
         """Return the operator's own events, those of one reason if it is given."""
         return [
             each
-            for each in await self.list(kinds.EVENT, "")
+            for each in await self.find(kinds.EVENT, "")
             if each.get("reportingController") == kinds.FIELD_MANAGER
             and reason in ("", each["reason"])
         ]
@@ -224,7 +224,7 @@ class Kubelet:
 
     async def _loop(self) -> None:
         while True:
-            for pod in await self._bed.list(kinds.POD):
+            for pod in await self._bed.find(kinds.POD):
                 if "deletionTimestamp" in pod["metadata"]:
                     await self._remove(pod)
                 elif pod["status"].get("podIP") is None and self.ready:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.integration.operator.bed import Bed, FakeHosts, install_kind
 from tests.integration.operator.control_plane import ControlPlane, control_plane
 

@@ -23,6 +23,7 @@ from urllib.error import URLError
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from tests.cluster import build
 from tests.cluster.errors import ClusterError
 

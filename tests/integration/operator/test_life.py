@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
 
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.operator import Operator
+from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
 
 pytestmark = pytest.mark.cluster
 
@@ -24,7 +24,7 @@ async def ready(bed: Bed) -> None:
 
 
 async def snapshots(bed: Bed) -> list[str]:
-    return [each["metadata"]["name"] for each in await bed.list(kinds.CONFIG_MAP)]
+    return [each["metadata"]["name"] for each in await bed.find(kinds.CONFIG_MAP)]
 
 
 def writes(operator: Operator) -> dict[tuple[str, str], float]:
@@ -41,7 +41,7 @@ async def versions(bed: Bed) -> dict[str, str]:
     """Return the resourceVersion of everything that the operator may write."""
     found = {}
     for kind in (kinds.SANDBOX, kinds.CONFIG_MAP, *CHILDREN, kinds.EVENT):
-        for each in await bed.list(kind, ""):
+        for each in await bed.find(kind, ""):
             found[f"{kind.name}/{each['metadata']['name']}"] = each["metadata"]["resourceVersion"]
     return found
 
@@ -173,7 +173,7 @@ async def test_suspend_and_resume(bed: Bed) -> None:
         await ready(bed)
         await bed.put(sandbox(operatingMode="Suspended"))
         await bed.until("Ready", "True", "Suspended")
-        assert not await bed.list(kinds.POD)
+        assert not await bed.find(kinds.POD)
         assert await bed.get(kinds.SERVICE)
         assert (await bed.status())["desiredReplicas"] == 0
         await bed.put(sandbox())
@@ -187,11 +187,11 @@ async def test_suspend_works_without_the_source(bed: Bed) -> None:
         await ready(bed)
         await bed.drop(kinds.CONFIG_MAP, "counter")
         await bed.until("Reconciling", "True", "SourceMissing")
-        assert await bed.list(kinds.POD), "pods live on their snapshot"
+        assert await bed.find(kinds.POD), "pods live on their snapshot"
         await bed.put(sandbox(operatingMode="Suspended"))
 
         async def stopped() -> bool:
-            return not await bed.list(kinds.POD)
+            return not await bed.find(kinds.POD)
 
         await eventually("no pods", stopped)
 
@@ -202,7 +202,7 @@ async def test_deleting_leaves_nothing_behind(bed: Bed) -> None:
         await bed.drop(kinds.SANDBOX)
 
         async def gone() -> bool:
-            left = [len(await bed.list(kind)) for kind in (*CHILDREN, kinds.CONFIG_MAP, kinds.POD)]
+            left = [len(await bed.find(kind)) for kind in (*CHILDREN, kinds.CONFIG_MAP, kinds.POD)]
             return sum(left) == 0
 
         await eventually("no children", gone, seconds=60)

@@ -8,15 +8,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.integration.operator.bed import (
-    DEFINITION,
-    SANDBOX,
-    Bed,
-    eventually,
-    install_kind,
-    sandbox,
-    source,
-)
 
 from pluginsandbox.api import crd
 from pluginsandbox.api.sandbox import PluginSandbox
@@ -27,6 +18,15 @@ from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.settings import Settings
 from pluginsandbox.controller.trim import summary
 from pluginsandbox.verify.digest import tree_digest
+from tests.integration.operator.bed import (
+    DEFINITION,
+    SANDBOX,
+    Bed,
+    eventually,
+    install_kind,
+    sandbox,
+    source,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -72,7 +72,7 @@ async def test_an_unlabelled_source_is_not_copied_until_its_owner_labels_it(bed:
         await bed.put(sandbox())
         message = await bed.until("Ready", "False", "SourceNotLabelled")
         assert "kubectl label configmap counter" in message
-        assert not await bed.list(kinds.CONFIG_MAP)
+        assert not await bed.find(kinds.CONFIG_MAP)
         await bed.put(source())
         await bed.until("Ready", "True", seconds=5)
 
@@ -254,7 +254,7 @@ def waiting(reason: str, message: str) -> dict[str, Any]:
 
 async def _pod(bed: Bed) -> dict[str, Any]:
     async def made() -> Any:
-        pods = await bed.list(kinds.POD)
+        pods = await bed.find(kinds.POD)
         return pods[0] if pods else None
 
     found: dict[str, Any] = await eventually("a pod", made)

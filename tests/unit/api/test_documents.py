@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.api.cases import PINNED
-from tests.unit.api.objects import ABSENT, PLUGIN, sandbox
 
 from pluginsandbox.api.documents import DocumentError, load, parse
+from tests.unit.api.cases import PINNED
+from tests.unit.api.objects import ABSENT, PLUGIN, sandbox
 
 CONFIG_MAP = {
     "apiVersion": "v1",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+
+from pluginsandbox.api import problems
+from pluginsandbox.api.sandbox import PluginSandbox
 from tests.unit.api.bad import BAD
 from tests.unit.api.cases import Bad, Good
 from tests.unit.api.good import GOOD
 from tests.unit.api.objects import PLUGIN, sandbox
-
-from pluginsandbox.api import problems
-from pluginsandbox.api.sandbox import PluginSandbox
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
@@ -49,4 +49,4 @@ def test_a_summary_names_the_first_fields_and_counts_the_rest() -> None:
 def test_models_cannot_be_changed() -> None:
     read = PluginSandbox.read(sandbox())
     with pytest.raises(ValidationError, match="frozen"):
-        read.spec.replicas = 1  # type: ignore[misc]
+        read.spec.replicas = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.api.cases import PINNED
-from tests.unit.api.objects import DIGEST, sandbox
 
 from pluginsandbox.api import host_config as host
 from pluginsandbox.api import paths
 from pluginsandbox.api.render import host_config
 from pluginsandbox.api.sandbox import PluginSandbox
+from tests.unit.api.cases import PINNED
+from tests.unit.api.objects import DIGEST, sandbox
 
 
 def render(**changes: Any) -> host.HostConfig:

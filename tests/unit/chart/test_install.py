@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.manifests import copies
-from tests.manifests.__main__ import check
 
 from pluginsandbox.controller import settings
+from tests.manifests import copies
+from tests.manifests.__main__ import check
 
 GOLDEN = Path(__file__).with_name("rbac.yaml")
 OBJECTS: list[dict[str, Any]] = [

@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from tests.bed.shell import REPOSITORY
-from tests.manifests import copies, values
 
 from pluginsandbox.controller import settings
+from tests.bed.shell import REPOSITORY
+from tests.manifests import copies, values
 
 SCHEMA = json.loads((copies.CHART / "values.schema.json").read_text())
 TEXT = (copies.CHART / "values.yaml").read_text()

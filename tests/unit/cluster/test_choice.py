@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.cluster.choice import choose, decide
 from tests.cluster.errors import ClusterError
 

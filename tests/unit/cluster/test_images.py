@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from tests.cluster import archive
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import canonical

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cluster import build, process
 from tests.cluster.cgroups import hierarchies
 from tests.cluster.errors import ClusterError

@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
+
 from tests.cluster.policy.compiler import compile_table
 from tests.cluster.policy.model import Cluster, Pod, Port, selects
 from tests.cluster.system import succeeds

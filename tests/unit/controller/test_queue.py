@@ -92,9 +92,9 @@ class QueueLaws(RuleBasedStateMachine):
         for key in self.working:
             self.queue.done(key)
         seen = set()
-        while (key := self.queue.take(self.now + 1e6)) is not None:
-            assert key not in seen
-            seen.add(key)
+        while (left := self.queue.take(self.now + 1e6)) is not None:
+            assert left not in seen
+            seen.add(left)
         assert seen == set(self.owed)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.unit.host_wall.interpreter import answer, fill
 
 from pluginsandbox.host import filters
 from pluginsandbox.host.seccomp import ALLOW, KILL, REFUSE, UNKNOWN
 from pluginsandbox.host.syscalls import AARCH64, MACHINES, X86_64, Machine, numbers
+from tests.unit.host_wall.interpreter import answer, fill
 
 OWN = 4711
 SERVE_PROGRAM = 0x7F12_3456_7890

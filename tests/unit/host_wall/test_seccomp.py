@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.host_wall.interpreter import answer, fill, run
 
 from pluginsandbox.host import bpf
 from pluginsandbox.host.seccomp import (
@@ -18,6 +17,7 @@ from pluginsandbox.host.seccomp import (
     not_all,
 )
 from pluginsandbox.host.syscalls import AARCH64, MACHINES, X86_64, Machine, numbers
+from tests.unit.host_wall.interpreter import answer, fill, run
 
 WORD = st.integers(0, 2**64 - 1)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.bed.shell import REPOSITORY
 from tests.images import inputs, machine
 
