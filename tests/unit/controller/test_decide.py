@@ -86,8 +86,13 @@ def test_a_snapshot_is_never_written_without_its_files() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "replicas"),
-    [({}, 1), ({"replicas": 0}, 0), ({"replicas": 1}, 1), ({"operatingMode": "Suspended"}, 0)]
-    + [({"operatingMode": "Suspended", "replicas": 1}, 0)],
+    [
+        ({}, 1),
+        ({"replicas": 0}, 0),
+        ({"replicas": 1}, 1),
+        ({"operatingMode": "Suspended"}, 0),
+        ({"operatingMode": "Suspended", "replicas": 1}, 0),
+    ],
 )
 def test_desired_count(spec: dict[str, Any], replicas: int) -> None:
     decision = decide(observed(sandbox(**spec)), SETTINGS)
