@@ -131,7 +131,7 @@ class InventoryCheck(Plugin):
             )
         ledger.made += 1
         reservation = Reservation(
-            # The generation keeps ids apart when the warehouse was lost and opened again.
+            # The generation keeps ids apart when the warehouse was lost and opened anew.
             id=f"{self.context.generation}-{ledger.made}",
             sku=sku,
             quantity=quantity,

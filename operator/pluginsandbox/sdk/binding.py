@@ -85,7 +85,7 @@ class LoadedPlugin:
         Args:
             context: Id of the context.
             tenant: Its tenant, or empty.
-            generation: Which binding of this context and plugin it is, from 1.
+            generation: Number of the binding, greater than that of any earlier one.
             timeout_microseconds: Time for `on_start`; 0 = without limit.
 
         Raises:

@@ -28,4 +28,4 @@ class Context(NamedTuple):
     tenant: str = ""
     """Empty until an authenticating door sets it."""
     generation: int = 1
-    """Counts the bindings of this context and plugin: more than 1 means that state was lost."""
+    """Greater each time a context is bound anew; state of an earlier generation is gone."""

@@ -113,7 +113,7 @@ class Harness:
         Args:
             id_: Id of the context.
             tenant: Its tenant.
-            generation: More than 1 plays a context that was lost and bound again.
+            generation: A greater number plays a context that was lost and bound anew.
 
         Raises:
             LoadError: The class cannot be served.

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from plugins import render_samples
 
 from hello import Hello
+from plugins import render_samples
 from pluginsandbox.api import documents
 from pluginsandbox.sdk.context import Identity
 from pluginsandbox.sdk.testing import harness

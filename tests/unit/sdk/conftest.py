@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.sdk import samples
 
 from pluginsandbox.sdk.binding import Binding, LoadedPlugin
+from tests.unit.sdk import samples
 
 Call = Callable[..., Any]
 

@@ -4,14 +4,14 @@ import asyncio
 
 import msgspec
 import pytest
-from tests.unit.sdk import samples
-from tests.unit.sdk.conftest import Call
 
 from pluginsandbox.sdk import Plugin, WorkerDied, function
 from pluginsandbox.sdk.binding import Binding, LoadedPlugin
 from pluginsandbox.sdk.errors import LoadError, PluginRaised, ResultError, StartError
 from pluginsandbox.sdk.messages import relative
 from pluginsandbox.sdk.testing import IDENTITY
+from tests.unit.sdk import samples
+from tests.unit.sdk.conftest import Call
 
 
 def test_every_binding_has_an_instance_and_state_of_its_own(

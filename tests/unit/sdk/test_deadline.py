@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from tests.unit.sdk import samples
-from tests.unit.sdk.conftest import Call
 
 from pluginsandbox.sdk.binding import Binding
 from pluginsandbox.sdk.deadline import Deadline
 from pluginsandbox.sdk.errors import CallTimeout, StartError
+from tests.unit.sdk import samples
+from tests.unit.sdk.conftest import Call
 
 SOON = 30_000
 """Microseconds."""

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.sdk import samples
-from tests.unit.sdk.conftest import Call
 
 from pluginsandbox.sdk import Plugin, function
 from pluginsandbox.sdk.binding import LoadedPlugin
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError
 from pluginsandbox.sdk.functions import describe_functions
 from pluginsandbox.sdk.testing import IDENTITY
+from tests.unit.sdk import samples
+from tests.unit.sdk.conftest import Call
 
 
 def test_functions_are_described_by_name_summary_and_schema(plugin: LoadedPlugin) -> None:
@@ -121,13 +121,13 @@ def one(method: Callable[..., Any]) -> type[Plugin]:
 
 
 def untyped(self: Plugin, sku) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
-def silent(self: Plugin, sku: str): ...  # type: ignore[no-untyped-def, empty-body]  # noqa: ANN201
+def silent(self: Plugin, sku: str): ...  # type: ignore[no-untyped-def]  # noqa: ANN201
 def starred(self: Plugin, *skus: str) -> None: ...
 def named(self: Plugin, **skus: str) -> None: ...
 def positional(self: Plugin, sku: str, /) -> None: ...
 def unknown(self: Plugin, sku: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037
 def opaque(self: Plugin, sku: range) -> None: ...
-def returns_opaque(self: Plugin) -> list[range]: ...
+def returns_opaque(self: Plugin) -> list[range]: ...  # type: ignore[empty-body]
 def mutable(self: Plugin, skus: list[str] = ["a"]) -> None: ...  # noqa: B006
 def generator(self: Plugin) -> Iterator[int]:
     yield 1

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, NewType, TypedDict, TypeVar
 
 import msgspec
 import pytest
-from tests.unit.sdk import samples
 
 from pluginsandbox.sdk import Plugin, Slot, function, slot
 from pluginsandbox.sdk.binding import LoadedPlugin
 from pluginsandbox.sdk.errors import LoadError
 from pluginsandbox.sdk.slots import MISSING
 from pluginsandbox.sdk.testing import IDENTITY
+from tests.unit.sdk import samples
 
 
 class Frozen(msgspec.Struct, frozen=True):

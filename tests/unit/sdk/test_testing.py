@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 
 import pytest
-from tests.unit.sdk.samples import Item, Sample
 
 from pluginsandbox.sdk import CallTimeout, Plugin, function, slot
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError
 from pluginsandbox.sdk.testing import SecretValue, harness
+from tests.unit.sdk.samples import Item, Sample
 
 
 class Vault(Plugin):
