@@ -146,7 +146,8 @@ def _owner(body: Body) -> str:
 def _sources(body: Body) -> list[str]:
     """Return the ConfigMaps that a sandbox names; tolerant, as its spec was not checked yet."""
     names = []
-    plugins = (body.get("spec") or {}).get("plugins")
+    spec = body.get("spec")
+    plugins = spec.get("plugins") if isinstance(spec, dict) else None
     for plugin in plugins if isinstance(plugins, list) else ():
         source = plugin.get("source") if isinstance(plugin, dict) else None
         config_map = source.get("configMap") if isinstance(source, dict) else None
