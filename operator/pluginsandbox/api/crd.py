@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from pluginsandbox.api.generated import main
 from pluginsandbox.api.names import GROUP
@@ -43,7 +44,15 @@ def definition() -> dict[str, Any]:
 
 def text() -> str:
     """Return the file that is checked in: the same models give the same bytes."""
-    return HEADER + yaml.safe_dump(definition(), width=100, allow_unicode=True)
+    return HEADER + yaml.dump(definition(), Dumper=_Plain, width=100, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out instead of pointing at the first of them."""
+
+    @override
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _version() -> dict[str, Any]:
