@@ -30,17 +30,17 @@ async def load(host: Host, prove: Callable[[], Awaitable[Confinement]]) -> None:
 
     """
     host.confinement = await prove()
-    missing = [act.name for act in host.confinement.acts if not act.held]
+    gaps = {act.name: act.detail for act in host.confinement.acts if not act.held}
     log.info(
         "confinement proven" if host.confinement.holds else "confinement has gaps",
         landlock_abi=host.confinement.landlock_abi,
         acts=len(host.confinement.acts),
-        missing=missing,
+        gaps=gaps,
     )
     if not host.confined:
         for plugin in host.plugins.values():
-            plugin.fail("ConfinementImpossible", _impossible(host.confinement, missing))
-        log.error("no plugin is loaded: confinement is Strict and has gaps", missing=missing)
+            plugin.fail("ConfinementImpossible", _impossible(host.confinement, list(gaps)))
+        log.error("no plugin is loaded: confinement is Strict and has gaps", gaps=len(gaps))
         return
     await asyncio.gather(
         *(_load_plugin(host, index, each) for index, each in enumerate(host.plugins.values()))
