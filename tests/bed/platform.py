@@ -67,11 +67,16 @@ class Platform:
             stdin=json.dumps({**images, **(values or {})}),
         )
 
-    def uninstall(self, namespace: str = NAMESPACE) -> None:
+    def uninstall(self) -> None:
         """Uninstall the operator; the kind stays, as the chart promises."""
-        self.helm_run(
-            "uninstall", RELEASE, "--namespace", namespace, "--ignore-not-found", "--wait"
-        )
+        uninstall(self.kubectl)
+
+
+def uninstall(kubectl: Kubectl) -> None:
+    """Uninstall the operator if it is there, and wait until its pods are gone."""
+    target = ("--namespace", NAMESPACE, "--ignore-not-found", "--wait", "--cascade", "foreground")
+    helm = (tools.find("helm"), "--kubeconfig", kubectl.kubeconfig)
+    shell.run(*helm, "uninstall", RELEASE, *target)
 
 
 def connect() -> Kubectl:

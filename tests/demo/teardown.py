@@ -5,9 +5,6 @@ from __future__ import annotations
 from tests.bed import platform
 from tests.bed.kubectl import Kubectl
 from tests.bed.platform import NAMESPACE as OPERATOR_NAMESPACE
-from tests.bed.platform import RELEASE
-from tests.bed.shell import run as run_program
-from tests.cluster import tools
 from tests.cluster.choice import choose
 from tests.demo.screen import Screen
 from tests.demo.stage import NAMESPACE
@@ -32,7 +29,6 @@ def _leave(screen: Screen, kubectl: Kubectl) -> None:
     with screen.step("Delete the sandbox and its namespace"):
         kubectl.delete("namespace", NAMESPACE, timeout=180)
     with screen.step("Uninstall the operator and the kind"):
-        words = ("uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found")
-        run_program(tools.find("helm"), "--kubeconfig", kubectl.kubeconfig, *words, "--wait")
+        platform.uninstall(kubectl)
         kubectl.delete("customresourcedefinition", KIND)
         kubectl.delete("namespace", OPERATOR_NAMESPACE)

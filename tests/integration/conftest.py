@@ -29,8 +29,10 @@ def crd(kubectl: Kubectl) -> str:
     """The kind as the models define it, established; the value is its name.
 
     It is applied as Helm would apply it and is left there, as the chart leaves it: a release that
-    is installed later, or was earlier, goes on owning it.
+    is installed later, or was earlier, goes on owning it. An operator that is still installed would
+    act on the objects of these tests, so it goes; the tests on pods install it again.
     """
+    platform.uninstall(kubectl)
     definition = generated.definition()
     live = kubectl.find("crd", generated.NAME)
     definition["metadata"] |= _ownership(live)
