@@ -1,7 +1,7 @@
 """The worker's end of the socket to the host: whole frames in, whole frames out.
 
-The socket blocks. With a frame may come one memfd that the host made; a worker can send none, as
-sendmsg is not among its system calls.
+The socket blocks. A frame that says so is followed by one memfd that the host made; a worker can
+send none, as sendmsg is not among its system calls.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import os
 import socket
-from typing import TypeVar
 
 import msgspec
 
@@ -17,8 +16,6 @@ from pluginsandbox.host.frames import FRAME_BYTES, FromWorker, Log, ToWorker
 from pluginsandbox.host.messages import MESSAGE_BYTES, Start
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(array.array("i").itemsize)
-NO_DESCRIPTOR = -1
-Message = TypeVar("Message")
 
 
 class Channel:
@@ -34,7 +31,7 @@ class Channel:
         self._descriptor = descriptor
         self._buffer = bytearray(max(FRAME_BYTES, MESSAGE_BYTES))
         self._view = memoryview(self._buffer)
-        self._frames: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+        self._frames = msgspec.msgpack.Decoder(ToWorker).decode
         self._encode = msgspec.msgpack.Encoder().encode
         self.call = 0
         """The call that runs now, for what is logged meanwhile; 0 = none."""
@@ -44,22 +41,15 @@ class Channel:
         size = self._socket.recv_into(self._buffer)
         return msgspec.msgpack.decode(self._view[:size], type=Start) if size else None
 
-    def receive(self) -> tuple[ToWorker, int] | None:
-        """Return the next frame and the memfd that came with it, or `NO_DESCRIPTOR`.
+    def receive(self) -> ToWorker | None:
+        """Return the next frame; None if the host is gone."""
+        size = self._socket.recv_into(self._buffer)
+        return self._frames(self._view[:size]) if size else None
 
-        Returns:
-            None if the host is gone.
-
-        """
-        size, ancillary, _, _ = self._socket.recvmsg_into(
-            (self._buffer,), _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
-        )
-        if not size:
-            return None
-        frame = self._frames.decode(self._view[:size])
-        if not ancillary:
-            return frame, NO_DESCRIPTOR
-        return frame, array.array("i", ancillary[0][2])[0]
+    def descriptor(self) -> int:
+        """Return the memfd that follows a frame that says so."""
+        _, ancillary, _, _ = self._socket.recvmsg(1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        return array.array("i", ancillary[0][2])[0]
 
     def send(self, frame: FromWorker) -> None:
         """Send one frame, waiting for room."""

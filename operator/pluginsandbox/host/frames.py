@@ -59,7 +59,7 @@ class Call(_Frame, frozen=True, tag=1):
     codec: int
     traceparent: str
     body: bytes
-    """Empty when `segment` is set: the payload is in the memfd sent with the frame."""
+    """Empty when `segment` is set: the payload is in the memfd that follows the frame."""
     segment: bool = False
     bind: Bind | None = None
 
@@ -74,7 +74,7 @@ class Reclaim(_Frame, frozen=True, tag=2):
 
 
 class Segment(_Frame, frozen=True, tag=3):
-    """The memfd a worker asked for with `SegmentWanted`; sent with the frame."""
+    """The memfd a worker asked for with `SegmentWanted`; it follows the frame."""
 
     call: int
     size: int

@@ -73,7 +73,8 @@ class Lines(io.RawIOBase):
         self.name = name
         self._level = level
         self._sink = sink
-        self._rest = b""
+        self.rest = b""
+        """The last line, as long as it is not ended."""
 
     def writable(self) -> bool:
         """Say that this is a stream to write to."""
@@ -82,16 +83,16 @@ class Lines(io.RawIOBase):
     def write(self, data: Buffer, /) -> int:
         """Pass on the lines that `data` ends; what is too long of the last one is lost."""
         taken = bytes(data)
-        *lines, rest = (self._rest + taken).split(b"\n")
-        self._rest = rest[: 4 * LINE_CHARACTERS]
+        *lines, rest = (self.rest + taken).split(b"\n")
+        self.rest = rest[: 4 * LINE_CHARACTERS]
         for line in lines:
             self._pass_on(line)
         return len(taken)
 
     def finish(self) -> None:
         """Pass on a last line that was not ended."""
-        if self._rest:
-            line, self._rest = self._rest, b""
+        if self.rest:
+            line, self.rest = self.rest, b""
             self._pass_on(line)
 
     def _pass_on(self, line: bytes) -> None:
@@ -135,8 +136,9 @@ def capture(sink: Sink) -> Callable[[], None]:
     root.setLevel(logging.INFO)
 
     def finish() -> None:
-        out.finish()
-        err.finish()
+        if out.rest or err.rest:
+            out.finish()
+            err.finish()
 
     return finish
 

@@ -48,7 +48,7 @@ _LOGS_PER_SECOND = 1000
 Size = TypeVar("Size", bytes, int)
 
 # One buffer for all workers: what is decoded is copied out of it at once.
-_buffer = bytearray(FRAME_BYTES)
+_buffer = bytearray(FRAME_BYTES + 1)
 _view = memoryview(_buffer)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -86,7 +86,7 @@ class PythonWorker:
         self._segments: dict[int, tuple[int, int]] = {}
         """Call to the memfd that it was given for its result, and its size."""
         self._outbox: deque[tuple[bytes, int]] = deque()
-        """Frames, each with a memfd or -1, that the socket had no room for."""
+        """Messages, each with a memfd or -1, that the socket had no room for."""
         self._log_second, self._logs = 0, 0
         self._killed: WorkerExit | None = None
         self._dying: asyncio.TimerHandle | None = None
@@ -138,7 +138,10 @@ class PythonWorker:
             large,
             bind,
         )
-        self._send(frame, self._made(segments.holding, body) if large else -1)
+        if not large:
+            self._send(frame)
+        elif (descriptor := self._made(segments.holding, body)) >= 0:
+            self._send_with(frame, descriptor)
 
     def reclaim(self, *, call: int, context: int, cause: str, timeout_microseconds: int) -> None:
         """Give a binding back; answered by on_reclaimed."""
@@ -211,7 +214,9 @@ class PythonWorker:
         if self._killed is not None:
             return False
         try:
-            size, _, flags, _ = self._socket.recvmsg_into((_buffer,), 0)
+            # A descriptor cannot come along: sendmsg is refused to workers, and would be dropped
+            # here.
+            size = self._socket.recv_into(_buffer)
         except BlockingIOError:
             return False
         except ConnectionError:
@@ -221,18 +226,19 @@ class PythonWorker:
                 self._closed()
             return False
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise ProtocolError("it sent a frame too large, or a descriptor")  # noqa: TRY301
-            self._hear(incoming.decode(_view[:size]))
+            if size > FRAME_BYTES:
+                raise ProtocolError("it sent a frame that is too large")  # noqa: TRY301
+            frame = incoming.decode(_view[:size])
+            if type(frame) is Result:
+                self._on_result(frame)
+            else:
+                self._hear(frame)
         except ProtocolError as error:
             self._end(WorkerExit("Protocol", str(error)))
         return self._killed is None
 
     def _hear(self, frame: FromWorker) -> None:
-        kind = type(frame)
-        if kind is Result:
-            self._on_result(frame)  # type: ignore[arg-type] # by its kind
-        elif isinstance(frame, Log):
+        if isinstance(frame, Log):
             self._on_log(frame)
         elif self.loaded is None:
             self._on_first(frame)
@@ -246,7 +252,7 @@ class PythonWorker:
         elif isinstance(frame, SegmentWanted):
             self._on_segment_wanted(frame)
         else:
-            raise ProtocolError(f"it sent {kind.__name__} again")
+            raise ProtocolError(f"it sent {type(frame).__name__} again")
 
     def _on_first(self, frame: FromWorker) -> None:
         if isinstance(frame, Loaded):
@@ -258,7 +264,8 @@ class PythonWorker:
             raise ProtocolError(f"it sent {type(frame).__name__} before it was loaded")
 
     def _on_result(self, frame: Result) -> None:
-        self._answered(frame.call, Call)
+        if self._open.pop(frame.call, None) is not Call:
+            raise ProtocolError("it answered a call that is not open")
         body = frame.body
         if frame.segment:
             descriptor, size = self._segments.pop(frame.call, (-1, -1))
@@ -280,7 +287,7 @@ class PythonWorker:
         if descriptor < 0:
             return
         self._segments[frame.call] = (descriptor, frame.size)
-        self._send(Segment(frame.call, frame.size), os.dup(descriptor))
+        self._send_with(Segment(frame.call, frame.size), os.dup(descriptor))
 
     def _on_log(self, frame: Log) -> None:
         second = int(self._loop.time())
@@ -311,8 +318,23 @@ class PythonWorker:
 
     # --- its socket and its process --------------------------------------------------------------
 
-    def _send(self, frame: ToWorker, descriptor: int = -1) -> None:
+    def _send(self, frame: ToWorker) -> None:
         data = _encode(frame)
+        if self._outbox or self._killed is not None or self._gone:
+            self._post(data, -1)
+            return
+        try:
+            self._socket.send(data)
+        except OSError:
+            self._post(data, -1)
+
+    def _send_with(self, frame: ToWorker, descriptor: int) -> None:
+        """Send a frame and, in a message of its own behind it, a memfd, which is closed here."""
+        self._send(frame)
+        self._post(b"\0", descriptor)
+
+    def _post(self, data: bytes, descriptor: int) -> None:
+        """Send a message, or keep it until there is room."""
         if self._killed is not None or self._gone:
             _close_descriptor(descriptor)
         elif self._outbox or not self._sent(data, descriptor):

@@ -16,7 +16,7 @@ from types import ModuleType
 import msgspec
 
 from pluginsandbox.host import confine, output, segments
-from pluginsandbox.host.channel import NO_DESCRIPTOR, Channel
+from pluginsandbox.host.channel import Channel
 from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
@@ -136,43 +136,55 @@ class Server:
         self._result_bytes = result_bytes
         self._finish_output = finish_output
         self._bindings: dict[int, loading.Binding] = {}
-        self._waiting: deque[tuple[ToWorker, int]] = deque()
-        """What arrived while a segment was awaited."""
+        self._waiting: deque[tuple[ToWorker, bytes]] = deque()
+        """What arrived while a segment was awaited, with its payload."""
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
 
     def run(self) -> None:
         """Serve until the host closes the socket."""
-        while received := self._waiting.popleft() if self._waiting else self._channel.receive():
-            frame, descriptor = received
-            if isinstance(frame, Call):
-                self._answer(frame, descriptor)
-            elif isinstance(frame, Reclaim):
-                self._reclaim(frame)
-            elif isinstance(frame, Panicked):
-                self._plugin.panicked(frame.message)
+        while (frame := self._channel.receive()) is not None:
+            self._take(frame, self._payload(frame))
+            while self._waiting:
+                self._take(*self._waiting.popleft())
 
-    def _answer(self, frame: Call, descriptor: int) -> None:
-        self._channel.call = frame.call
+    def _payload(self, frame: ToWorker) -> bytes:
+        if type(frame) is not Call:
+            return b""
+        return segments.take_all(self._channel.descriptor()) if frame.segment else frame.body
+
+    def _take(self, frame: ToWorker, body: bytes) -> None:
+        if type(frame) is Call:
+            self._answer(frame, body)
+        elif isinstance(frame, Reclaim):
+            self._reclaim(frame)
+        elif isinstance(frame, Panicked):
+            self._plugin.panicked(frame.message)
+
+    def _answer(self, frame: Call, body: bytes) -> None:
+        channel = self._channel
+        channel.call = frame.call
         try:
-            reply = self._call(frame, descriptor)
+            reply = self._call(frame, body)
         except MemoryError:
             self._reserve = None
             reply = Failed(frame.call, "Raised", "MemoryError", _OUT_OF_MEMORY)
         self._finish_output()
-        self._channel.call = 0
-        self._channel.send(reply)
+        channel.call = 0
+        channel.send(reply)
         if self._reserve is None:
             with contextlib.suppress(MemoryError):
                 self._reserve = bytearray(_RESERVE_BYTES)
 
-    def _call(self, frame: Call, descriptor: int) -> FromWorker:
-        body = frame.body if descriptor == NO_DESCRIPTOR else segments.take_all(descriptor)
-        started = time.perf_counter()
-        try:
-            binding = self._bindings.get(frame.context) or self._bind(frame)
-        except errors.StartError as error:
-            return Failed(frame.call, "Start", error.type, error.message, bound=False)
-        bind_seconds = time.perf_counter() - started if frame.bind else 0.0
+    def _call(self, frame: Call, body: bytes) -> FromWorker:
+        bind_seconds = 0.0
+        binding = self._bindings.get(frame.context)
+        if binding is None:
+            started = time.perf_counter()
+            try:
+                binding = self._bind(frame)
+            except errors.StartError as error:
+                return Failed(frame.call, "Start", error.type, error.message, bound=False)
+            bind_seconds = time.perf_counter() - started
         try:
             codec, result = binding.call(
                 frame.function, frame.codec, body, frame.timeout_microseconds, frame.traceparent
@@ -210,10 +222,10 @@ class Server:
     def _segment(self, call: int, size: int) -> int:
         """Ask the host for a memfd and wait for it; other frames keep their order."""
         self._channel.send(SegmentWanted(call, size))
-        while received := self._channel.receive():
-            if isinstance(received[0], Segment):
-                return received[1]
-            self._waiting.append(received)
+        while (frame := self._channel.receive()) is not None:
+            if isinstance(frame, Segment):
+                return self._channel.descriptor()
+            self._waiting.append((frame, self._payload(frame)))
         raise ConnectionError("the host is gone")
 
 
