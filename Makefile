@@ -20,6 +20,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q operator
 	@touch $@
 
 demo: setup ## Real cluster, operator by Helm, three plugins, calls and a report

@@ -21,6 +21,9 @@ COMMANDS = {
     "operator": ("cli_operator", "run the operator", "operator"),
 }
 
+# These become a host: its zygote starts up beside their own imports.
+HOSTS = ("run", "host")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line.
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog=f"pluginsandbox {words[0]}", description=_sentence(summary), allow_abbrev=False
     )
     try:
+        if words[0] in HOSTS and not {"-h", "--help"} & set(words):
+            importlib.import_module("pluginsandbox.host.zygote_process").begin()
         implementation = importlib.import_module(f"pluginsandbox.{module}")
     except ModuleNotFoundError as error:
         return _missing(command, error, extra)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 from collections import deque
 from typing import Protocol
 
 import msgspec
 
+from pluginsandbox.host import zygote_process
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
@@ -84,12 +83,8 @@ class Nursery:
             self._restart = self._loop.call_later(wait, self._start_late)
             return
         self._started = now
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = _execute(theirs.fileno())
-        ours.setblocking(False)
-        self._socket = ours
-        self._loop.add_reader(ours.fileno(), self._on_readable)
+        self._socket, self._process = zygote_process.take()
+        self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
     def spawn(self, worker: int, readable: tuple[str, ...], channel: socket.socket) -> None:
         """Ask for a worker.
@@ -171,21 +166,3 @@ class Nursery:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _execute(descriptor: int) -> subprocess.Popen[bytes]:
-    # It sees the modules that this process sees and nothing else of its environment: no site
-    # packages' start-up code, no variables that may hold credentials.
-    path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - "" is here
-    environment = {"PYTHONPATH": os.pathsep.join(path), "LANG": "C.UTF-8"}
-    if "TZ" in os.environ:
-        environment["TZ"] = os.environ["TZ"]
-    module = ("-m", "pluginsandbox.host.zygote", str(descriptor), str(os.getpid()))
-    return subprocess.Popen(
-        (sys.executable, "-S", "-P", *module),
-        env=environment,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        pass_fds=(descriptor,),
-    )
