@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -232,3 +234,70 @@ async def test_two_operators_one_leads_and_the_other_takes_over(bed: Bed) -> Non
 
 async def _any_leads(*operators: Operator) -> bool:
     return any(each.lease.held for each in operators)
+
+
+async def test_a_field_that_admission_rewrites_each_time_is_no_write_loop(bed: Bed) -> None:
+    async with rewritten(bed, "services", REWRITE), bed.operator() as operator:
+        await ready(bed)
+        await eventually("an empty queue", lambda: _idle(operator))
+        live = await bed.get(kinds.SERVICE)
+        assert live is not None
+        assert live["spec"]["ports"][0]["targetPort"] == 1234, "admission has its way"
+        before = writes(operator)
+        for _ in range(3):
+            for key in operator.store.sandboxes():
+                operator.queue.add(key)
+            await eventually("an empty queue", lambda: _idle(operator))
+        assert writes(operator) == before
+        assert not await bed.events("DriftRepaired")
+
+
+REWRITE = """[JSONPatch{op: "replace", path: "/spec/ports/0/targetPort", value: 1234}]"""
+MUTATION = {
+    name: kinds.Kind(name, "admissionregistration.k8s.io", "v1", plural, namespaced=False)
+    for name, plural in (
+        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+        ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+    )
+}
+
+
+@contextlib.asynccontextmanager
+async def rewritten(bed: Bed, resource: str, patch: str) -> AsyncIterator[None]:
+    """Have admission change every object of a resource in the bed's namespace."""
+    policy, binding = MUTATION.values()
+    if not await bed.api.serves(policy):
+        pytest.skip("this API server has no MutatingAdmissionPolicy of version v1")
+    name = f"rewrite-{bed.namespace}"
+    rules = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [resource],
+    }
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {"resourceRules": [rules]},
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+    }
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": bed.namespace}}
+    bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
+    await bed.write("POST", policy.path(""), {"metadata": {"name": name}, "spec": spec})
+    await bed.write("POST", binding.path(""), {"metadata": {"name": name}, "spec": bound})
+    probe = {
+        "metadata": {"name": "probe"},
+        "spec": {"ports": [{"port": 1, "targetPort": 1}]},
+    }
+
+    async def enforced() -> bool:
+        path = kinds.SERVICE.path(bed.namespace)
+        answer = await bed.write("POST", path, probe, dryRun="All")
+        return bool(answer["spec"]["ports"][0]["targetPort"] == 1234)
+
+    await eventually("the policy", enforced)
+    try:
+        yield
+    finally:
+        await bed.write("DELETE", binding.path("", name), {})
+        await bed.write("DELETE", policy.path("", name), {})
