@@ -35,8 +35,7 @@ def status(
     return SandboxStatus(
         observed_generation=generation,
         conditions=tuple(
-            Condition(type=kind, status=state, reason=reason)
-            for kind, state, reason in conditions
+            Condition(type=kind, status=state, reason=reason) for kind, state, reason in conditions
         ),
         **fields,
     )

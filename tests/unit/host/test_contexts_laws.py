@@ -12,9 +12,9 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.unit.host.fake_runtime import Bench, FakeWorker, config, plugin
 
 from pluginsandbox.host.contexts import Binding, Cause, ContextTable
+from tests.unit.host.fake_runtime import Bench, FakeWorker, config, plugin
 
 CONTEXTS = st.sampled_from(["a", "b", "c", None])
 PLUGINS = st.sampled_from(["shared", "sharded", "own"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import pytest
-from tests.unit.host.fake_runtime import Bench, FakeCall, config, plugin
 
 from pluginsandbox.host.contexts import State
 from pluginsandbox.host.lane import WINDOW_FRAMES
+from tests.unit.host.fake_runtime import Bench, FakeCall, config, plugin
 
 
 def status(call: FakeCall) -> int:
