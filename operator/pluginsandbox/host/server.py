@@ -208,7 +208,7 @@ def main(
         addresses = address(http), address(admin)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         return _explain(f"{config_path}: {error}")
-    disable_created_metrics()  # a series more for each, and nobody asks
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, and nobody asks
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(config, http=addresses[0], admin=addresses[1], ready=ready))
