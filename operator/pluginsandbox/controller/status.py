@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
+from pydantic import TypeAdapter
+
 from pluginsandbox.api.conditions import (
     Condition,
     ConditionStatus,
@@ -29,6 +31,7 @@ from pluginsandbox.controller.decide import MIN_REPLICAS, Decision
 from pluginsandbox.controller.observed import Observed, Problem
 from pluginsandbox.controller.trim import Body
 
+_CONDITIONS = TypeAdapter(tuple[Condition, ...])
 Verdict = tuple[ConditionStatus, Reason, str]
 
 
@@ -148,7 +151,7 @@ def recheck_seconds(standing: Standing, status: SandboxStatus, now: dt.datetime)
 def previous_conditions(status: Body) -> tuple[Condition, ...]:
     """Return the conditions that were last written; none if they cannot be read."""
     try:
-        return SandboxStatus.model_validate(status).conditions
+        return _CONDITIONS.validate_python(status.get("conditions") or ())
     except ValueError:
         return ()
 

@@ -21,11 +21,11 @@ import kopf
 import structlog
 from kubernetes.aio.client import ApiClient
 
-from pluginsandbox.api.names import GROUP
 from pluginsandbox.controller import connection, kinds
 from pluginsandbox.controller.cluster import NOT_FOUND, Cluster
 from pluginsandbox.controller.errors import ControllerError, PermanentError
 from pluginsandbox.controller.kinds import WATCHED, Key, Kind
+from pluginsandbox.controller.kopf_settings import watch_only
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.store import Store
 
@@ -122,7 +122,7 @@ class Watch:
         async def watch() -> None:
             await kopf.operator(
                 registry=self._registry(loop),
-                settings=kopf_settings(),
+                settings=watch_only(),
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
                 stop_flag=stop,
@@ -160,26 +160,6 @@ class Watch:
     def _enqueue(self, keys: set[Key]) -> None:
         for key in keys:
             self._queue.add(key)
-
-
-def kopf_settings() -> kopf.OperatorSettings:
-    """Return settings under which kopf only watches, and notices a silent connection."""
-    settings = kopf.OperatorSettings()
-    settings.scanning.disabled = True
-    settings.peering.standalone = True
-    settings.posting.enabled = False
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 10
-    settings.watching.server_timeout = 600
-    settings.watching.chunk_size = 500
-    settings.persistence.finalizer = f"{GROUP}/unused"
-    settings.persistence.consistency_timeout = 0
-    settings.process.ultimate_exiting_timeout = None
-    for kind, selector in WATCHED:
-        if selector:
-            at = (kind.group, kind.version, kind.plural)
-            settings.watching.label_selectors[at] = selector
-    return settings
 
 
 def _advice(error: ControllerError) -> str:
