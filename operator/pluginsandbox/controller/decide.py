@@ -140,7 +140,7 @@ def _source_problem(observed: Observed, plugin: str, digest: str | None) -> Prob
 
 def _not_allowed(observed: Observed, settings: Settings) -> tuple[Problem, ...]:
     allowed = settings.allowed(dict(observed.namespace_labels))
-    refused = [field for field in FIELDS if field in _used(observed.sandbox) - allowed]
+    refused = _used(observed.sandbox) - allowed
     return tuple(
         Problem(
             Reason.NOT_ALLOWED,
@@ -148,7 +148,8 @@ def _not_allowed(observed: Observed, settings: Settings) -> tuple[Problem, ...]:
             f"an administrator to list {field} in the chart value `allow`",
             edit=True,
         )
-        for field in refused
+        for field in FIELDS
+        if field in refused
     )
 
 
