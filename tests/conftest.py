@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.bed import platform
 from tests.bed.kubectl import Kubectl
+
+# A busy machine makes an example slow; that says nothing of the law it tries.
+settings.register_profile("lawful", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lawful")
 
 FOLDERS = ("unit", "integration", "e2e")
 
