@@ -65,6 +65,7 @@ class Parser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._in_body = False
         self._complete = False
+        self._keep_alive = False
         self._body: list[bytes] = []
 
     # --- llhttp calls back -----------------------------------------------------------------------
@@ -81,6 +82,8 @@ class Parser:
     def on_headers_complete(self) -> None:
         """Note that what follows is body."""
         self._in_body = True
+        # Asked later, behind the end of a message, llhttp has forgotten.
+        self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -120,7 +123,7 @@ class Parser:
         length = _length(headers, version)
         if self._complete != (length == 0):
             raise malformed("it is not clear where the request's body ends")
-        return Head(method, self._url, headers, length, self._parser.should_keep_alive())
+        return Head(method, self._url, headers, length, self._keep_alive)
 
     def finish(self, rest: bytes) -> int:
         """Check that a request ends just where the connection says that it does.

@@ -261,7 +261,9 @@ class Connection(asyncio.Protocol):
             limit = self._listener.handler.admit(head)
         except Problem as problem:
             return 0, problem
-        return limit, too_large(limit) if head.length > limit else None
+        if head.length > limit:
+            raise too_large(limit)
+        return limit, None
 
     def _receive(self, data: bytes) -> None:
         """Take a piece of a body that did not come whole."""
