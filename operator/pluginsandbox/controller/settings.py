@@ -3,7 +3,7 @@
 Every key, with its default (`hostImage` alone has none that works everywhere):
 
 ```yaml
-hostImage: pluginsandbox-host:<version>   # what sandbox pods run
+hostImage: pluginsandbox/host:<version>   # what sandbox pods run
 hostImagePullPolicy: IfNotPresent         # Always | IfNotPresent | Never
 cpuRequest: 10m                           # of a pod whose author asks for nothing else
 memory:
@@ -160,7 +160,7 @@ class Grant(_Section):
 class Settings(_Section):
     """The whole configuration; see the module."""
 
-    host_image: str = Field(default=f"pluginsandbox-host:{__version__}", min_length=1)
+    host_image: str = Field(default=f"pluginsandbox/host:{__version__}", min_length=1)
     host_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     cpu_request: Cpu = "10m"
     memory: Memory = Memory()
