@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 
 Body = dict[str, Any]
 
-HOST_ADDRESS = "127.9.0.90"
 ADMIN_PORT = 9090
 NOWHERE = {"pluginsandbox.test/node": "none"}
 SANDBOX = "shop"
@@ -251,8 +251,8 @@ class Kubelet:
         ]
         status = {
             "phase": "Running",
-            "podIP": HOST_ADDRESS,
-            "podIPs": [{"ip": HOST_ADDRESS}],
+            "podIP": self._bed.hosts.address,
+            "podIPs": [{"ip": self._bed.hosts.address}],
             "conditions": conditions,
             "containerStatuses": [container],
         }
@@ -279,6 +279,8 @@ class FakeHosts:
             "confinement": {"holds": True, "landlockAbi": 7},
         }
         self.asked = 0
+        numbers = (secrets.randbelow(254) + 1 for _ in range(3))
+        self.address = ".".join(map(str, (127, *numbers)))  # other sessions have their own
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator[FakeHosts]:
@@ -287,7 +289,7 @@ class FakeHosts:
         application.router.add_get("/stats", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=1)
         await runner.setup()
-        await web.TCPSite(runner, HOST_ADDRESS, ADMIN_PORT).start()
+        await web.TCPSite(runner, self.address, ADMIN_PORT).start()
         try:
             yield self
         finally:

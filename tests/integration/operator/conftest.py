@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.operator.bed import Bed, FakeHosts, install_kind
+from tests.integration.operator.bed import Bed, install_kind
 from tests.integration.operator.control_plane import ControlPlane, control_plane
 
 
@@ -38,7 +38,6 @@ async def bed(kubeconfig: Path) -> AsyncIterator[Bed]:
     async with made.open() as opened:
         await install_kind(opened.api)
         await opened.make_namespace()
-        async with opened.kubelet.run(), FakeHosts().run() as hosts:
-            opened.hosts = hosts
+        async with opened.kubelet.run(), opened.hosts.run():
             yield opened
         await opened.drop_namespace()
