@@ -397,3 +397,59 @@ async def test_without_the_kind_the_operator_waits_and_then_serves(bed: Bed) -> 
         await bed.put(source())
         await bed.put(sandbox())
         await bed.until("Ready", "True")
+
+
+async def test_the_kind_may_go_and_come_back_under_a_running_operator(bed: Bed) -> None:
+    async with bed.operator() as operator:
+        await bed.put(source())
+        await bed.put(sandbox())
+        await bed.until("Ready", "True")
+        await bed.write("DELETE", DEFINITION.path("", crd.NAME), {})
+
+        async def gone() -> bool:
+            left = await bed.api.get(DEFINITION, "", crd.NAME)
+            return left is None and not list(operator.store.sandboxes())
+
+        await eventually("the kind and its objects are gone", gone, seconds=30)
+        await install_kind(bed.api)
+        await bed.put(sandbox(name="again"))
+
+        async def served() -> bool:
+            return (await bed.condition("Ready", "again"))[0] == "True"
+
+        await eventually("a new sandbox is served", served, seconds=60)
+
+
+async def test_a_volume_that_the_kubelet_cannot_mount_is_quoted_from_its_events(bed: Bed) -> None:
+    bed.kubelet.ready = False
+    async with bed.operator():
+        await bed.put(source())
+        await bed.put(sandbox())
+        pod = await _pod(bed)
+        note = 'MountVolume.SetUp failed for volume "secret-1" : secret "keys" not found'
+        event = {
+            "metadata": {"name": "mount"},
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reportingController": "kubelet",
+            "reportingInstance": "node",
+            "action": "Mount",
+            "reason": "FailedMount",
+            "type": "Warning",
+            "note": note,
+            "regarding": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "namespace": bed.namespace,
+                "name": pod["metadata"]["name"],
+                "uid": pod["metadata"]["uid"],
+            },
+        }
+        await bed.write("POST", kinds.EVENT.path(bed.namespace), event)
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        creating = waiting("ContainerCreating", "") | {"conditions": [scheduled]}
+        await bed.kubelet.patch(pod, creating)
+        assert note in await bed.until("Reconciling", "True", "MountFailed")
