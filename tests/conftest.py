@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,14 @@ from hypothesis import HealthCheck, settings
 from tests.bed import platform
 from tests.bed.kubectl import Kubectl
 
-# A busy machine makes an example slow; that says nothing of the law it tries.
-settings.register_profile("lawful", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine makes an example slow; that says nothing of the law it tries. CI repeats the same
+# examples, as Hypothesis does there by default; everywhere else each run explores new ones.
+settings.register_profile(
+    "lawful",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("lawful")
 
 FOLDERS = ("unit", "integration", "e2e")
