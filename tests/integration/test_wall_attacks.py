@@ -293,8 +293,9 @@ async def test_memory_that_is_kept_ends_at_the_limit_too(neighbourhood: Neighbou
     code = "import builtins; builtins.kept = kept = []\nwhile True: kept.append(bytearray(4096))"
     failed = await attacker.run(code)
     assert (failed.kind, failed.type) == ("Raised", "MemoryError")
+    # Whatever the interpreter makes of it, with nothing left: there is an answer or an end.
     again = await attacker.run("out = 1")
-    assert again == "1" or again.type == "MemoryError"
+    assert again == "1" or isinstance(again, Failed | WorkerExit)
     attacker.live.kill()
 
 

@@ -98,6 +98,36 @@ async def test_the_zygote_takes_its_workers_along_and_the_next_one_serves(bed: B
     assert zygote(bed) != first
 
 
+FIRST_PROCESS = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+from pluginsandbox.host import kernel
+from tests.integration.wall_bed import Bed, children, until
+
+async def main():
+    kernel.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans come here, as to process 1 of a pod
+    bed = Bed(Path(sys.argv[1]))
+    prepared = await bed.prepare()
+    workers = [await bed.worker(prepared) for _ in range(3)]
+    os.kill(bed.runtime.zygote_pid, signal.SIGKILL)
+    causes = [(await worker.end()).cause for worker in workers]
+    left = list(children(os.getpid()))
+    again = await (await bed.worker(prepared)).call("count_up")
+    await bed.runtime.close()
+    print(json.dumps([causes, left, again, list(children(os.getpid()))]))
+
+asyncio.run(main())
+"""
+
+
+async def test_the_first_process_of_a_pod_keeps_no_zombies(tmp_path: Path) -> None:
+    host = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FIRST_PROCESS, str(tmp_path), stdout=subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(host.communicate(), SECONDS)
+    assert json.loads(out) == [["Signal"] * 3, [], 1, []]
+
+
 async def test_close_ends_all(tmp_path: Path) -> None:
     async with running(tmp_path) as bed:
         workers = [await bed.worker() for _ in range(3)]

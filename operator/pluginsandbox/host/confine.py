@@ -32,6 +32,8 @@ _LIMITS = {
 # page tables that a plugin can make the kernel keep.
 _ADDRESS_SPACE_BYTES = 1 << 30
 _OOM_FIRST = b"1000"
+# Sixteen plugins, and the directories that an author on a laptop makes anew.
+_MOST_RULESETS = 64
 
 
 class ConfinementError(Exception):
@@ -113,6 +115,8 @@ class Wall:
         key = tuple((path, *_identity(path)) for path in readable)
         descriptor = self._rulesets.get(key)
         if descriptor is None:
+            if len(self._rulesets) >= _MOST_RULESETS:
+                os.close(self._rulesets.pop(next(iter(self._rulesets))))
             paths = (*self._readable, *(path for path, *_ in key))
             descriptor = self._rulesets[key] = landlock.ruleset(paths, self._landlock_abi)
         return descriptor

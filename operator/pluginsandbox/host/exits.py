@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 from pluginsandbox.host.runtime import WorkerExit
 
@@ -13,13 +14,15 @@ BROKEN = 70
 """Exit status of a worker whose own loop failed."""
 
 
-def classify(status: int | None, *, killed: WorkerExit | None, oom: bool) -> WorkerExit:
+def classify(
+    status: int | None, *, killed: WorkerExit | None, oom: Callable[[], bool]
+) -> WorkerExit:
     """Say why a worker is gone.
 
     Args:
         status: What waitpid said; None if nobody could wait for it.
         killed: Why the host killed it, if it did.
-        oom: Whether the kernel counted a process killed for want of memory.
+        oom: Asked of a worker that somebody else killed: whether it was for want of memory.
 
     """
     if killed is not None and (status is None or _signal(status) == signal.SIGKILL):
@@ -31,7 +34,7 @@ def classify(status: int | None, *, killed: WorkerExit | None, oom: bool) -> Wor
         return _exited(os.waitstatus_to_exitcode(status))
     if number == signal.SIGSYS:
         return WorkerExit("Denied", "it made a system call that no plugin has an honest use for")
-    if number == signal.SIGKILL and oom:
+    if number == signal.SIGKILL and oom():
         return WorkerExit("Memory", "killed by the kernel: the container ran out of memory")
     return WorkerExit("Signal", f"signal {_name(number)}")
 

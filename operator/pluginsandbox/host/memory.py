@@ -49,8 +49,25 @@ def proportional_bytes(pid: int) -> int:
     return 0
 
 
-def oom_kills() -> int:
-    """Return how many processes of this container died for want of memory; 0 if unknown."""
+class OomKills:
+    """Counts the processes of this container that died for want of memory."""
+
+    def __init__(self) -> None:
+        self._seen = _oom_kills()
+        self._unclaimed = 0
+
+    def claim(self) -> bool:
+        """Whether there was such a death that nobody has claimed yet; it is claimed now."""
+        now = _oom_kills()
+        self._unclaimed += max(0, now - self._seen)
+        self._seen = now
+        if not self._unclaimed:
+            return False
+        self._unclaimed -= 1
+        return True
+
+
+def _oom_kills() -> int:
     for path in _OOM_EVENTS:
         try:
             with open(path, "rb") as file:  # noqa: PTH123

@@ -152,7 +152,8 @@ class _Prober:
 
     def on_ready(self, worker: Worker) -> None:
         """It is behind the wall."""
-        self.ready.set_result(worker)
+        if not self.ready.done():
+            self.ready.set_result(worker)
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """It lived to tell."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pluginsandbox.api.host_config import HostConfig, PluginConfig
-from pluginsandbox.host import artefact, confine
+from pluginsandbox.host import artefact, confine, memory
 from pluginsandbox.host.frames import FRAME_BYTES, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.messages import Start
 from pluginsandbox.host.nursery import Nursery
@@ -43,6 +43,7 @@ class PythonRuntime:
         self._workers: dict[int, PythonWorker] = {}
         self._last_number = 0
         self._keys: dict[str, str] = {}
+        self._oom_kills = memory.OomKills()
         self._one_gone: asyncio.Future[None] | None = None
 
     @property
@@ -140,7 +141,7 @@ class PythonRuntime:
     def on_zygote_lost(self) -> None:
         """End all workers: the kernel kills them with the zygote."""
         for worker in tuple(self._workers.values()):
-            worker.gone(None)
+            worker.orphaned()
 
     # --- workers ---------------------------------------------------------------------------------
 
@@ -148,7 +149,9 @@ class PythonRuntime:
         self._last_number += 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        worker = PythonWorker(self._last_number, plugin, events, ours, self._loop, self._forget)
+        worker = PythonWorker(
+            self._last_number, plugin, events, ours, self._loop, self._forget, self._oom_kills.claim
+        )
         self._workers[worker.id] = worker
         worker.begin(self._start_message(plugin, describe=describe))
         readable = (_root(plugin.config), *plugin.config.secrets.values())

@@ -7,10 +7,10 @@ is killed; what it says is passed on only after the check.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -33,9 +33,9 @@ from pluginsandbox.host.frames import (
     Result,
     Segment,
     SegmentWanted,
-    ToWorker,
 )
 from pluginsandbox.host.incoming import ProtocolError
+from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
@@ -63,6 +63,7 @@ class PythonWorker:
         channel: The host's end of its socket, not blocking.
         loop: The host's event loop.
         on_gone: Called after the last event.
+        oom: Asked when somebody else killed it: whether it was for want of memory.
 
     """
 
@@ -74,6 +75,7 @@ class PythonWorker:
         channel: socket.socket,
         loop: asyncio.AbstractEventLoop,
         on_gone: Callable[[PythonWorker], None],
+        oom: Callable[[], bool],
     ) -> None:
         self._number = number
         self._plugin = plugin
@@ -81,18 +83,17 @@ class PythonWorker:
         self._socket = channel
         self._loop = loop
         self._on_gone = on_gone
+        self._oom = oom
         self._result_bytes = plugin.config.limits.result_bytes
         self._open: dict[int, type[Call | Reclaim]] = {}
         self._segments: dict[int, tuple[int, int]] = {}
         """Call to the memfd that it was given for its result, and its size."""
-        self._outbox: deque[tuple[bytes, int]] = deque()
-        """Messages, each with a memfd or -1, that the socket had no room for."""
+        self._outbox = Outbox(channel, loop, self._unreachable)
         self._log_second, self._logs = 0, 0
         self._killed: WorkerExit | None = None
         self._dying: asyncio.TimerHandle | None = None
         self._pidfd = -1
         self._gone = False
-        self._oom_kills = 0
         self.pid = 0
         """Process id; 0 until the zygote has forked it."""
         self.loaded: Loaded | None = None
@@ -139,18 +140,18 @@ class PythonWorker:
             bind,
         )
         if not large:
-            self._send(frame)
+            self._outbox.send(_encode(frame))
         elif (descriptor := self._made(segments.holding, body)) >= 0:
-            self._send_with(frame, descriptor)
+            self._outbox.send(_encode(frame), descriptor)
 
     def reclaim(self, *, call: int, context: int, cause: str, timeout_microseconds: int) -> None:
         """Give a binding back; answered by on_reclaimed."""
         self._open[call] = Reclaim
-        self._send(Reclaim(call, context, cause, timeout_microseconds))
+        self._outbox.send(_encode(Reclaim(call, context, cause, timeout_microseconds)))
 
     def panicked(self, message: str) -> None:
         """Tell the plugin how the worker before this one died."""
-        self._send(Panicked(message))
+        self._outbox.send(_encode(Panicked(message)))
 
     def measured_bytes(self) -> int:
         """Proportional set size of the process in bytes, as the kernel says; 0 if it is gone."""
@@ -173,7 +174,6 @@ class PythonWorker:
     def spawned(self, pid: int, descriptor: int) -> None:
         """Take the pidfd of the process."""
         self.pid, self._pidfd = pid, descriptor
-        self._oom_kills = memory.oom_kills()
         if self._killed is not None:
             self._signal(signal.SIGKILL)
 
@@ -189,13 +189,28 @@ class PythonWorker:
         while self._killed is None and self._read():
             pass
         self._gone = True
-        oom = memory.oom_kills() > self._oom_kills
         self._close()
-        end = exits.classify(status, killed=self._killed, oom=oom)
+        end = exits.classify(status, killed=self._killed, oom=self._oom)
         if self.refused is not None and self._killed is None:
             end = WorkerExit(end.cause, f"{self.refused.reason}: {self.refused.message}")
         self._events.on_exit(self, end)
         self._on_gone(self)
+
+    def orphaned(self) -> None:
+        """Hear that the zygote is gone, and the process, killed with it, about to be."""
+        if self._gone:
+            return
+        if self._pidfd < 0:
+            self.gone(None)
+            return
+        self._signal(signal.SIGKILL)
+        self._loop.add_reader(self._pidfd, self._orphan_ended)
+
+    def _orphan_ended(self) -> None:
+        # To process 1 of a pod orphans are its own children.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        self.gone(None)
 
     def never_came(self, message: str) -> None:
         """Hear that there is no process."""
@@ -287,7 +302,7 @@ class PythonWorker:
         if descriptor < 0:
             return
         self._segments[frame.call] = (descriptor, frame.size)
-        self._send_with(Segment(frame.call, frame.size), os.dup(descriptor))
+        self._outbox.send(_encode(Segment(frame.call, frame.size)), os.dup(descriptor))
 
     def _on_log(self, frame: Log) -> None:
         second = int(self._loop.time())
@@ -318,50 +333,8 @@ class PythonWorker:
 
     # --- its socket and its process --------------------------------------------------------------
 
-    def _send(self, frame: ToWorker) -> None:
-        data = _encode(frame)
-        if self._outbox or self._killed is not None or self._gone:
-            self._post(data, -1)
-            return
-        try:
-            self._socket.send(data)
-        except OSError:
-            self._post(data, -1)
-
-    def _send_with(self, frame: ToWorker, descriptor: int) -> None:
-        """Send a frame and, in a message of its own behind it, a memfd, which is closed here."""
-        self._send(frame)
-        self._post(b"\0", descriptor)
-
-    def _post(self, data: bytes, descriptor: int) -> None:
-        """Send a message, or keep it until there is room."""
-        if self._killed is not None or self._gone:
-            _close_descriptor(descriptor)
-        elif self._outbox or not self._sent(data, descriptor):
-            if not self._outbox:
-                self._loop.add_writer(self._socket.fileno(), self._on_writable)
-            self._outbox.append((data, descriptor))
-
-    def _sent(self, data: bytes, descriptor: int) -> bool:
-        try:
-            if descriptor < 0:
-                self._socket.send(data)
-            else:
-                socket.send_fds(self._socket, [data], [descriptor])
-        except BlockingIOError:
-            return False
-        except ConnectionError:
-            pass  # It closed its end: reading says so too.
-        except OSError as error:
-            self._end(WorkerExit("Killed", f"it could not be sent a frame: {error.strerror}"))
-        _close_descriptor(descriptor)
-        return True
-
-    def _on_writable(self) -> None:
-        while self._outbox and self._sent(*self._outbox[0]):
-            self._outbox.popleft()
-        if not self._outbox:
-            self._loop.remove_writer(self._socket.fileno())
+    def _unreachable(self, error: OSError) -> None:
+        self._end(WorkerExit("Killed", f"it could not be sent a frame: {error.strerror}"))
 
     def _closed(self) -> None:
         """Its end of the socket is closed: it is dying, or else it is made to."""
@@ -372,6 +345,7 @@ class PythonWorker:
     def _end(self, end: WorkerExit) -> None:
         if self._killed is None and not self._gone:
             self._killed = end
+            self._outbox.close()
             self._loop.remove_reader(self._socket.fileno())
             self._signal(signal.SIGKILL)
 
@@ -387,19 +361,13 @@ class PythonWorker:
     def _close(self) -> None:
         if self._dying is not None:
             self._dying.cancel()
+        self._outbox.close()
         self._loop.remove_reader(self._socket.fileno())
-        self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
-        _close_descriptor(self._pidfd)
-        self._pidfd = -1
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
         for descriptor, _ in self._segments.values():
             os.close(descriptor)
-        for _, descriptor in self._outbox:
-            _close_descriptor(descriptor)
         self._segments.clear()
-        self._outbox.clear()
-
-
-def _close_descriptor(descriptor: int) -> None:
-    if descriptor >= 0:
-        os.close(descriptor)

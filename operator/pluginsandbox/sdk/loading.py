@@ -62,7 +62,10 @@ def _import(name: str, root: str) -> types.ModuleType:
     sys.dont_write_bytecode = True
     if root not in sys.path:
         sys.path.insert(0, root)
-    importlib.invalidate_caches()
+    # Not importlib.invalidate_caches: since Python 3.12 it imports importlib.metadata and twenty
+    # modules with it, which was most of the time of a load.
+    for path in [path for path in sys.path_importer_cache if path.startswith(root)]:
+        del sys.path_importer_cache[path]
     try:
         return importlib.import_module(name)
     except SyntaxError as error:

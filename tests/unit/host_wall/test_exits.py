@@ -34,19 +34,19 @@ def exited(code: int) -> int:
 def test_the_kernel_tells_the_cause(
     status: int | None, *, oom: bool, cause: str, detail: str
 ) -> None:
-    end = classify(status, killed=None, oom=oom)
+    end = classify(status, killed=None, oom=lambda: oom)
     assert end.cause == cause
     assert detail in end.detail
 
 
 def test_a_kill_of_ours_is_named_as_we_meant_it() -> None:
-    assert classify(signal.SIGKILL, killed=OURS, oom=False) is OURS
-    assert classify(None, killed=OURS, oom=False) is OURS
+    assert classify(signal.SIGKILL, killed=OURS, oom=lambda: False) is OURS
+    assert classify(None, killed=OURS, oom=lambda: False) is OURS
 
 
 def test_a_worker_that_was_faster_than_our_kill_died_its_own_death() -> None:
-    assert classify(signal.SIGSYS, killed=OURS, oom=False).cause == "Denied"
-    assert classify(exited(3), killed=OURS, oom=False).detail == "exit status 3"
+    assert classify(signal.SIGSYS, killed=OURS, oom=lambda: False).cause == "Denied"
+    assert classify(exited(3), killed=OURS, oom=lambda: False).detail == "exit status 3"
 
 
 def test_the_encoding_is_that_of_this_system() -> None:
@@ -54,4 +54,4 @@ def test_the_encoding_is_that_of_this_system() -> None:
     if pid == 0:
         os._exit(3)
     _, status = os.waitpid(pid, 0)
-    assert classify(status, killed=None, oom=False) == WorkerExit("Exit", "exit status 3")
+    assert classify(status, killed=None, oom=lambda: False) == WorkerExit("Exit", "exit status 3")

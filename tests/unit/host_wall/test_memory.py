@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import mmap
 import os
+from pathlib import Path
+
+import pytest
 
 from pluginsandbox.host import memory
 
@@ -28,5 +31,23 @@ def test_a_process_that_is_gone_has_no_bytes() -> None:
     assert memory.proportional_bytes(2**22 + 1) == 0
 
 
-def test_the_count_of_kills_is_a_number() -> None:
-    assert memory.oom_kills() >= 0
+def test_each_kill_for_want_of_memory_is_claimed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 3
+    monkeypatch.setattr(memory, "_oom_kills", lambda: count)
+    kills = memory.OomKills()
+    assert not kills.claim()
+    count = 5
+    assert [kills.claim() for _ in range(3)] == [True, True, False]
+    count = 6
+    assert kills.claim()
+
+
+def test_the_count_is_read_from_either_kind_of_cgroup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = tmp_path / "memory.oom_control"
+    events.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
+    monkeypatch.setattr(memory, "_OOM_EVENTS", (str(tmp_path / "absent"), str(events)))
+    kills = memory.OomKills()
+    events.write_text("low 0\nmax 9\noom 4\noom_kill 3\noom_group_kill 0\n")
+    assert kills.claim()
