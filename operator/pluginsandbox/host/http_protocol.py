@@ -323,7 +323,8 @@ class Connection(asyncio.Protocol):
         self._busy = False
         self.pending = None
         head, self._head = self._head, None
-        last = self._listener.draining or self._ended or head is None or not head.keep_alive
+        done = self._ended and not self._data
+        last = self._listener.draining or done or head is None or not head.keep_alive
         self._due = self._clock() + KEEP_ALIVE_SECONDS
         self._write(status, headers, body, last=last)
         if last:
@@ -349,6 +350,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
         self._advance()
+        if self._ended and not self._busy and self._transport is not None:
+            self._transport.close()  # what is left is no whole request, and never will be
 
     def _refuse(self, problem: Problem) -> None:
         """Answer a request that cannot be read to its end; the connection ends with it."""

@@ -318,8 +318,9 @@ class Lane:
         """Pass on what the plugin said, with whose call it was."""
         del worker
         head = self._sent[0] if self._sent else None
-        binding = head.binding if head is not None and head.id == log.call else None
-        self._keeper.on_log(self, binding, log)
+        # What on_exit says comes without a number.
+        known = head is not None and (head.id == log.call or isinstance(head, Errand))
+        self._keeper.on_log(self, head.binding if head is not None and known else None, log)
 
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """Hand back all that was on its way."""

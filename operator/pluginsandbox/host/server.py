@@ -85,6 +85,7 @@ async def serve(
     try:
         with _signals(loop, stop):
             opened = await server.open(http, admin)
+            log.info("listening", http=opened.http, admin=opened.admin)
             if listening is not None:
                 listening(opened)
             await server.run(stop, ready, drain_seconds)
