@@ -1,6 +1,6 @@
 """What no plugin may do, to be tried by a worker behind the wall that is to be proven.
 
-Loaded by the zygote, so that seventeen probes need not each compile it (see `probe`, `proof`).
+The worker is like any other but for what it serves: nothing that it would first have to import.
 An act that is not stopped does no harm: it asks, or its arguments make the kernel refuse once the
 call has reached it. Whether an act was stopped is for the host to say.
 """
@@ -19,7 +19,6 @@ from collections.abc import Callable
 import msgspec
 
 from pluginsandbox.host import syscalls
-from pluginsandbox.sdk import Plugin, function
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -56,6 +55,13 @@ class Outcome(msgspec.Struct):
     name: str
     error: str
     """Name of the errno, `ValueError` and the like, or empty if the act succeeded."""
+
+
+class Attempt(msgspec.Struct):
+    """What a call to a probe asks for."""
+
+    names: list[str]
+    targets: Targets
 
 
 def _call(name: str, *arguments: int) -> int:
@@ -199,13 +205,27 @@ ACTS: dict[str, Callable[[Targets], object]] = {
 }
 
 
-class Probe(Plugin):
-    """Tries the acts that it is told to."""
+class Probe:
+    """What a worker serves instead of a plugin: its own only binding, with one function."""
 
-    @function
-    def attempt(self, names: list[str], targets: Targets) -> list[Outcome]:
-        """Try each act once, in order."""
-        return [Outcome(name, _tried(ACTS[name], targets)) for name in names]
+    exit_error = ""
+
+    def bind(self, *_: object) -> Probe:
+        """Return what serves every context."""
+        return self
+
+    def call(self, _function: int, codec: int, body: bytes, *_: object) -> tuple[int, bytes]:
+        """Try each act of an `Attempt` once, in order, and return the outcomes."""
+        attempt = msgspec.json.decode(body, type=Attempt)
+        outcomes = [Outcome(name, _tried(ACTS[name], attempt.targets)) for name in attempt.names]
+        return codec, msgspec.json.encode(outcomes)
+
+    def reclaim(self, *_: object) -> int:
+        """Return how many bytes it held."""
+        return 0
+
+    def panicked(self, message: str) -> None:
+        """Pass over how another probe died."""
 
 
 def _tried(act: Callable[[Targets], object], targets: Targets) -> str:

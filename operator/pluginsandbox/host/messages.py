@@ -60,3 +60,5 @@ class Start(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Whether the whole wall must stand."""
     describe: bool
     """Whether `Loaded` is to list the functions."""
+    probe: bool
+    """Whether it is to try the acts of `acts` instead of loading a plugin."""

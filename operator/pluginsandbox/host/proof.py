@@ -1,4 +1,4 @@
-"""The wall is not believed but tried, at each start, on this kernel, by a plugin like any other.
+"""The wall is not believed but tried, at each start, on this kernel, by workers behind it.
 
 An act is held if the kernel refused it or killed the worker for it. Any other error means that the
 call got through to the kernel, so the act is not held, whatever came of it.
@@ -19,11 +19,11 @@ from typing import Self
 
 import msgspec
 
-from pluginsandbox.api.host_config import PluginConfig
 from pluginsandbox.host import landlock
+from pluginsandbox.host.acts import ACTS, Attempt, Outcome, Targets
 from pluginsandbox.host.frames import Bind, Codec, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.python_runtime import PythonRuntime
-from pluginsandbox.host.runtime import Act, Confinement, Prepared, Worker, WorkerExit
+from pluginsandbox.host.runtime import Act, Confinement, Worker, WorkerExit
 
 FATAL = (
     *("process-vm-host", "process-vm-sibling", "ptrace-host", "ptrace-sibling", "kcmp"),
@@ -31,45 +31,13 @@ FATAL = (
     *("file-handle", "kernel-module"),
 )
 """Acts that end the worker that tries them."""
-REFUSED = (
-    *("proc-environ-host", "proc-mem-host", "proc-mem-sibling", "proc-maps-sibling"),
-    *("signal-host", "signal-zygote", "signal-sibling", "pidfd-host", "limits-host"),
-    *("affinity-host", "priority-host", "fork", "thread", "execute", "raise-own-limit"),
-    *("change-user", "read-passwd", "list-root", "read-proc-self", "write-tmp"),
-    *("write-own-files", "make-directory", "remove-file", "change-mode", "inherited-descriptors"),
-    *("tcp", "mptcp", "udp", "unix-abstract", "unix-path", "pass-descriptor", "shared-memory"),
-    *("message-queue", "memfd", "executable-memory", "uncounted-memory", "new-filter"),
-    *("new-domain", "personality", "inotify", "io-uring"),
-)
+REFUSED = tuple(name for name in ACTS if name not in FATAL)
 """Acts that fail with an error."""
 SEEN = "seen-from-outside"
 """What the kernel says of a worker: filters on, no capability, no new privileges."""
 
 _ERRORS = frozenset(("EPERM", "EACCES", "ENOSYS"))
 _SECONDS = 10.0
-_PROBE = PluginConfig(
-    name="wall-probe",
-    root=str(Path(__file__).parent / "probe"),
-    entry_point="wall_probe:Probe",
-)
-
-
-class Targets(msgspec.Struct):
-    """What the acts are tried on; see `probe.wall_probe`."""
-
-    host: int
-    zygote: int
-    sibling: int
-    host_address: int
-    sibling_address: int
-    tcp_port: int
-    udp_port: int
-    abstract_name: str
-
-
-class _Outcome(msgspec.Struct):
-    name: str
-    error: str
 
 
 async def prove(runtime: PythonRuntime) -> Confinement:
@@ -82,10 +50,9 @@ async def prove(runtime: PythonRuntime) -> Confinement:
         What held and what did not; an act that could not be tried is not held.
 
     """
-    probe = Prepared(0, _PROBE, "", (), {})
     sibling = _Prober(())
     probers = [_Prober(REFUSED), *(_Prober((name,)) for name in FATAL)]
-    workers = [runtime.spawn(probe, prober) for prober in (sibling, *probers)]
+    workers = [runtime.probe(prober) for prober in (sibling, *probers)]
     with _StandIns() as stand_ins:
         try:
             async with asyncio.timeout(_SECONDS):
@@ -131,7 +98,7 @@ class _Prober:
             timeout_microseconds=int(_SECONDS * 1e6),
             codec=Codec.JSON,
             traceparent="",
-            body=msgspec.json.encode({"names": self._names, "targets": targets}),
+            body=msgspec.json.encode(Attempt(list(self._names), targets)),
             bind=Bind("", "proof", 1),
         )
         await self._over
@@ -159,7 +126,7 @@ class _Prober:
         """It lived to tell."""
         del worker, result
         with contextlib.suppress(msgspec.MsgspecError):
-            outcomes = msgspec.json.decode(body, type=list[_Outcome])
+            outcomes = msgspec.json.decode(body, type=list[Outcome])
             self._errors = {outcome.name: outcome.error for outcome in outcomes}
         self._finish()
 

@@ -82,11 +82,12 @@ class PythonRuntime:
             raise PrepareError("KeyClash", f"its key is that of plugin {owner!r}: rename one")
         stages = await asyncio.to_thread(_verify, plugin)
         unknown = Prepared(index, plugin, key, (), stages)
-        if len(self._start_message(unknown, describe=True)) > FRAME_BYTES:
+        start = self._start(plugin, describe=True)
+        if len(start) > FRAME_BYTES:
             limit = f"{FRAME_BYTES >> 10} KiB"
             raise PrepareError("ImportFailed", f"its config is over {limit}: ship it as a file")
         visit = _Visit(self._loop)
-        worker = self._spawn(unknown, visit, describe=True)
+        worker = self._spawn(unknown, visit, start)
         try:
             async with asyncio.timeout(PREPARE_SECONDS):
                 end = await visit.over
@@ -100,10 +101,16 @@ class PythonRuntime:
 
     def spawn(self, plugin: Prepared, events: WorkerEvents, *, panicked: str = "") -> PythonWorker:
         """Start a worker; `panicked` tells it how the one before died."""
-        worker = self._spawn(plugin, events, describe=False)
+        worker = self._spawn(plugin, events, self._start(plugin.config))
         if panicked:
             worker.panicked(panicked)
         return worker
+
+    def probe(self, events: WorkerEvents) -> PythonWorker:
+        """Start a worker that tries the acts of `acts`, behind the wall of every other."""
+        nothing = PluginConfig(name="probe", root="", entry_point="")
+        start = self._start(nothing, probe=True)
+        return self._spawn(Prepared(0, nothing, "", (), {}), events, start)
 
     async def close(self) -> None:
         """Kill and reap all workers, then end the zygote."""
@@ -145,7 +152,7 @@ class PythonRuntime:
 
     # --- workers ---------------------------------------------------------------------------------
 
-    def _spawn(self, plugin: Prepared, events: WorkerEvents, *, describe: bool) -> PythonWorker:
+    def _spawn(self, plugin: Prepared, events: WorkerEvents, start: bytes) -> PythonWorker:
         self._last_number += 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
@@ -153,26 +160,27 @@ class PythonRuntime:
             self._last_number, plugin, events, ours, self._loop, self._forget, self._oom_kills.claim
         )
         self._workers[worker.id] = worker
-        worker.begin(self._start_message(plugin, describe=describe))
-        readable = (_root(plugin.config), *plugin.config.secrets.values())
+        worker.begin(start)
+        config = plugin.config
+        readable = (_root(config), *config.secrets.values()) if config.root else ()
         self._nursery.spawn(worker.id, readable, theirs)
         return worker
 
-    def _start_message(self, plugin: Prepared, *, describe: bool) -> bytes:
-        config, limits = plugin.config, plugin.config.limits
+    def _start(self, plugin: PluginConfig, *, describe: bool = False, probe: bool = False) -> bytes:
         return msgspec.msgpack.encode(
             Start(
                 namespace=self._config.namespace,
                 sandbox=self._config.sandbox,
-                plugin=config.name,
-                root=_root(config),
-                entry_point=config.entry_point,
-                config=config.config,
-                secrets=config.secrets,
-                memory_bytes=limits.memory_bytes,
-                result_bytes=limits.result_bytes,
+                plugin=plugin.name,
+                root=_root(plugin),
+                entry_point=plugin.entry_point,
+                config=plugin.config,
+                secrets=plugin.secrets,
+                memory_bytes=plugin.limits.memory_bytes,
+                result_bytes=plugin.limits.result_bytes,
                 strict=self._config.confinement == "Strict",
                 describe=describe,
+                probe=probe,
             )
         )
 

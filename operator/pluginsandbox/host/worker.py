@@ -15,7 +15,7 @@ from types import ModuleType
 
 import msgspec
 
-from pluginsandbox.host import confine, output, segments
+from pluginsandbox.host import acts, confine, output, segments
 from pluginsandbox.host.channel import Channel
 from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY
 from pluginsandbox.host.frames import (
@@ -68,9 +68,8 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
         wall.load_phase(ruleset, start.memory_bytes, strict=start.strict)
         finish_output = output.capture(channel.log)
         confined = time.perf_counter()
-        plugin = _load(start)
+        plugin, functions = (acts.Probe(), ()) if start.probe else _load(start)
         loaded = time.perf_counter()
-        functions = _functions(plugin) if start.describe else ()
         finish_output()
         wall.serve_phase(strict=start.strict)
         _explain_late_extensions()
@@ -86,10 +85,11 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
     return 0
 
 
-def _load(start: Start) -> loading.LoadedPlugin:
+def _load(start: Start) -> tuple[loading.LoadedPlugin, tuple[FunctionInfo, ...]]:
     identity = loading.Identity(start.namespace, start.sandbox, start.plugin)
     try:
-        return loading.load(start.entry_point, start.root, identity, start.config, start.secrets)
+        plugin = loading.load(start.entry_point, start.root, identity, start.config, start.secrets)
+        return plugin, _functions(plugin) if start.describe else ()
     except errors.LoadError as error:
         if isinstance(error.__cause__, MemoryError):
             limit = f"{start.memory_bytes >> 20} MiB"
@@ -127,7 +127,7 @@ class Server:
     def __init__(
         self,
         channel: Channel,
-        plugin: loading.LoadedPlugin,
+        plugin: loading.LoadedPlugin | acts.Probe,
         result_bytes: int,
         finish_output: Callable[[], None],
     ) -> None:
@@ -135,7 +135,7 @@ class Server:
         self._plugin = plugin
         self._result_bytes = result_bytes
         self._finish_output = finish_output
-        self._bindings: dict[int, loading.Binding] = {}
+        self._bindings: dict[int, loading.Binding | acts.Probe] = {}
         self._waiting: deque[tuple[ToWorker, bytes]] = deque()
         """What arrived while a segment was awaited, with its payload."""
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
@@ -200,7 +200,7 @@ class Server:
         segments.fill(self._segment(frame.call, size), result)
         return Result(frame.call, codec, b"", bind_seconds, segment=True, size=size)
 
-    def _bind(self, frame: Call) -> loading.Binding:
+    def _bind(self, frame: Call) -> loading.Binding | acts.Probe:
         bind = frame.bind
         if bind is None:
             raise LookupError(f"the host named binding {frame.context}, which it never made")
