@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +18,8 @@ from pluginsandbox.host.runtime import Confinement, Prepared, PrepareError
 
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 30.0
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +32,7 @@ async def load(host: Host, prove: Callable[[], Awaitable[Confinement]]) -> None:
         prove: Tries every forbidden act.
 
     """
-    host.confinement = await prove()
+    host.confinement = await _again(prove, "confinement not proven yet", _pending(host))
     gaps = {act.name: act.detail for act in host.confinement.acts if not act.held}
     log.info(
         "confinement proven" if host.confinement.holds else "confinement has gaps",
@@ -59,23 +62,51 @@ def _impossible(confinement: Confinement, missing: list[str]) -> str:
 
 
 async def _load_plugin(host: Host, index: int, plugin: Plugin) -> None:
+    def failed(message: str) -> None:
+        plugin.fail("Unexpected", message)
+
+    try:
+        prepared = await _again(
+            lambda: host.runtime.prepare(index, plugin.config),
+            f"plugin {plugin.name} not loaded yet",
+            failed,
+        )
+    except PrepareError as error:
+        plugin.fail(error.reason, str(error))
+        why = {"reason": error.reason, "error": str(error)}
+        log.error("plugin refused", plugin=plugin.name, **why)  # noqa: TRY400 - no bug of ours
+    else:
+        _open(host, prepared)
+
+
+def _pending(host: Host) -> Callable[[str], None]:
+    def told(message: str) -> None:
+        for plugin in host.plugins.values():
+            plugin.message = f"confinement is not proven: {message}"
+
+    return told
+
+
+async def _again(
+    attempt: Callable[[], Awaitable[Result]], event: str, tell: Callable[[str], None]
+) -> Result:
+    """Return what an attempt returns, repeated ever more slowly while it fails oddly.
+
+    Raises:
+        PrepareError: Only an edit can cure it.
+
+    """
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
-            prepared = await host.runtime.prepare(index, plugin.config)
-        except PrepareError as error:
-            plugin.fail(error.reason, str(error))
-            why = {"reason": error.reason, "error": str(error)}
-            log.error("plugin refused", plugin=plugin.name, **why)  # noqa: TRY400 - no bug of ours
-            return
-        except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
-            plugin.fail("Unexpected", f"{type(error).__name__}: {error}; it is tried again")
-            log.warning("plugin not loaded yet", plugin=plugin.name, error=str(error), again=pause)
+            return await attempt()
+        except PrepareError:
+            raise
+        except Exception as error:
+            tell(f"{type(error).__name__}: {error}; it is tried again")
+            log.exception(event, again_in_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE_SECONDS)
-        else:
-            _open(host, prepared)
-            return
 
 
 def _open(host: Host, prepared: Prepared) -> None:

@@ -154,11 +154,7 @@ class Server:
                     ready()
 
         host.invoker.on_loaded = tell
-        try:
-            await loading.load(host, lambda: proof.prove(self._runtime))
-        except Exception:
-            log.exception("loading failed unexpectedly; the host stays up and not ready")
-            raise
+        await loading.load(host, lambda: proof.prove(self._runtime))
         tell()
         gc.collect()
         gc.freeze()
