@@ -37,7 +37,8 @@ log = structlog.get_logger()
 
 RESYNC_SECONDS = 120.0
 BLOCKED_SECONDS = 15.0
-"""A cause that no watch tells of is looked at again so often."""
+"""A cause that no watch tells of is looked at again so often, at first more often."""
+FIRST_BLOCKED_SECONDS = 1.0
 SOON_SECONDS = 2.0
 
 
@@ -47,6 +48,7 @@ class _Memory:
 
     rollout: rollout.Memory = dataclasses.field(default_factory=rollout.Memory)
     timeline: Timeline | None = None
+    blocked: int = 0
     parsed: tuple[str, int, PluginSandbox] | None = None
 
 
@@ -140,8 +142,13 @@ class Reconciler:
         self._time(memory, after, decision, seen_at)
         wait = await self._report(key, wanted, applied)
         self._measure(key, wanted)
-        waits = [RESYNC_SECONDS, *_reasons_to_return(after, decision, applied, standing, blocking)]
+        waits = [RESYNC_SECONDS, *_reasons_to_return(after, decision, applied, standing)]
         waits += [] if wait is None else [wait]
+        memory.blocked = memory.blocked + 1 if blocking else 0
+        if blocking:
+            waits.append(
+                min(FIRST_BLOCKED_SECONDS * 2.0 ** min(memory.blocked, 8), BLOCKED_SECONDS)
+            )
         recheck = status.recheck_seconds(standing, wanted, after.now)
         return min(waits if recheck is None else [*waits, recheck])
 
@@ -222,10 +229,9 @@ def _reasons_to_return(
     decision: Decision,
     applied: Applied,
     standing: Standing,
-    blocking: tuple[Problem, ...],
 ) -> list[float]:
     """Return in how many seconds to look again at what no watch tells of."""
-    waits = [BLOCKED_SECONDS] if blocking else []
+    waits = []
     leftover = {each["metadata"]["name"] for each in after.snapshots} - {decision.snapshot}
     if applied.waiting or (leftover and standing.rolled_out):
         waits.append(SOON_SECONDS)

@@ -11,9 +11,10 @@ import pytest
 
 from pluginsandbox.api import crd
 from pluginsandbox.api.sandbox import PluginSandbox
-from pluginsandbox.controller import kinds
+from pluginsandbox.controller import kinds, reconcile
 from pluginsandbox.controller.children import config_snapshot
 from pluginsandbox.controller.children.config_snapshot import Files
+from pluginsandbox.controller.errors import PermanentError
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.settings import Settings
 from pluginsandbox.controller.trim import summary
@@ -453,3 +454,90 @@ async def test_a_volume_that_the_kubelet_cannot_mount_is_quoted_from_its_events(
         creating = waiting("ContainerCreating", "") | {"conditions": [scheduled]}
         await bed.kubelet.patch(pod, creating)
         assert note in await bed.until("Reconciling", "True", "MountFailed")
+
+
+def _definition(kind: Kind, schema: dict[str, Any]) -> dict[str, Any]:
+    version = {"name": kind.version, "served": True, "storage": True}
+    return {
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {"kind": kind.name, "plural": kind.plural},
+            "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+async def test_pods_are_monitored_where_the_prometheus_operator_is_installed(bed: Bed) -> None:
+    definition = _definition(kinds.POD_MONITOR, ANYTHING)
+    await bed.write("POST", DEFINITION.path(""), definition)
+
+    async def served() -> bool:
+        return await bed.api.serves(kinds.POD_MONITOR)
+
+    await eventually("the kind", served)
+    try:
+        async with bed.operator():
+            await bed.put(source())
+            await bed.put(sandbox())
+            await bed.until("Ready", "True")
+            monitor = await bed.get(kinds.POD_MONITOR)
+            assert monitor is not None
+            assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "admin", "path": "/metrics"}]
+    finally:
+        await bed.write("DELETE", DEFINITION.path("", definition["metadata"]["name"]), {})
+
+
+async def test_a_spec_that_an_older_kind_let_pass_is_named(bed: Bed) -> None:
+    loose = crd.definition()
+    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = ANYTHING
+    await _replace_kind(bed, loose)
+    try:
+        async with bed.operator():
+            await bed.put(source())
+            await bed.put(sandbox(contexts={"idleTimeoutSeconds": -1}))
+            message = await bed.until("Stalled", "True", "SpecInvalid")
+            assert "spec.contexts.idleTimeoutSeconds" in message
+            await bed.put(sandbox())
+            await bed.until("Ready", "True")
+    finally:
+        await install_kind(bed.api)
+
+
+async def _replace_kind(bed: Bed, definition: dict[str, Any]) -> None:
+    """Have the API server take anything for a PluginSandbox."""
+    path = DEFINITION.path("", crd.NAME)
+    live = await bed.api.get(DEFINITION, "", crd.NAME)
+    assert live is not None
+    await bed.write("PUT", path, {**live, "spec": definition["spec"]})
+    junk = sandbox(name="probe", contexts={"idleTimeoutSeconds": -1})
+
+    async def taken() -> bool:
+        try:
+            await bed.write("POST", kinds.SANDBOX.path(bed.namespace), junk, dryRun="All")
+        except PermanentError:
+            return False
+        return True
+
+    await eventually("any spec is taken", taken)
+
+
+async def test_a_failing_operator_says_so_and_goes_on(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a defect")
+
+    async with bed.operator() as operator:
+        with monkeypatch.context() as patched:
+            patched.setattr(reconcile, "decide", broken)
+            await bed.put(source())
+            await bed.put(sandbox())
+            message = await bed.until("Reconciling", "True", "OperatorError")
+            assert "ZeroDivisionError: a defect" in message
+        await bed.until("Ready", "True")
+        assert not operator._stopping
