@@ -65,8 +65,7 @@ class Parser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._in_body = False
         self._complete = False
-        self._keep_alive = False
-        self._body: list[bytes] = []
+        self._body_bytes = 0
 
     # --- llhttp calls back -----------------------------------------------------------------------
 
@@ -75,19 +74,16 @@ class Parser:
         self._url = url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those behind the body are of no use to us."""
-        if not self._in_body:
-            self._headers.append((name, value))
+        """Take a header; those behind the body come too late to be looked at."""
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Note that what follows is body."""
         self._in_body = True
-        # Asked later, behind the end of a message, llhttp has forgotten.
-        self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
-        self._body.append(body)
+        """Count a piece of the body."""
+        self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
         """Note the end."""
@@ -106,24 +102,24 @@ class Parser:
 
         """
         self._headers = []
-        self._body = []
+        self._body_bytes = 0
         self._in_body = self._complete = False
         self._feed(block)
         if not self._in_body:
             raise malformed("the request's head has no end where an empty line is")
-        method: bytes = self._parser.get_method()
-        version: str = self._parser.get_http_version()
-        if not block.startswith(b"%s %s HTTP/1.1\r\n" % (method, self._url)) and not (
-            version == "1.0" and block.startswith(b"%s %s HTTP/1.0\r\n" % (method, self._url))
-        ):
+        url, method = self._url, self._parser.get_method()
+        line = method + b" " + url
+        current = block.startswith(line + b" HTTP/1.1\r\n")
+        if not current and not block.startswith(line + b" HTTP/1.0\r\n"):
             raise malformed("the request line must be: METHOD, space, path, space, HTTP/1.1")
-        if not self._url.startswith(b"/"):
+        if url[:1] != b"/":
             raise malformed("the request's target must be a path")
         headers = _unique(self._headers)
-        length = _length(headers, version)
+        length = _length(headers, current=current)
         if self._complete != (length == 0):
             raise malformed("it is not clear where the request's body ends")
-        return Head(method, self._url, headers, length, self._keep_alive)
+        kept = current and b"close" not in headers.get(b"connection", b"").lower()
+        return Head(method, url, headers, length, kept)
 
     def finish(self, rest: bytes) -> int:
         """Check that a request ends just where the connection says that it does.
@@ -142,9 +138,7 @@ class Parser:
             self._feed(rest)
         if not self._complete:
             raise malformed("the request's body ends too early")
-        size = sum(map(len, self._body))
-        self._body = []
-        return size
+        return self._body_bytes
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -165,9 +159,15 @@ def _unique(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _length(headers: dict[bytes, bytes], version: str) -> int:
-    """Return the bytes of the body, or `CHUNKED`; check what else makes a head ambiguous."""
-    if b"host" not in headers and version == "1.1":
+def _length(headers: dict[bytes, bytes], *, current: bool) -> int:
+    """Return the bytes of the body, or `CHUNKED`; check what else makes a head ambiguous.
+
+    Args:
+        headers: By name in lower case.
+        current: HTTP/1.1 rather than 1.0.
+
+    """
+    if current and b"host" not in headers:
         raise malformed("header Host is missing")
     if b"upgrade" in headers:
         raise malformed("Upgrade is not served")
@@ -178,7 +178,7 @@ def _length(headers: dict[bytes, bytes], version: str) -> int:
     if encoding is not None:
         if length is not None:
             raise malformed("Content-Length and Transfer-Encoding must not come together")
-        if encoding.lower() != b"chunked" or version != "1.1":
+        if encoding.lower() != b"chunked" or not current:
             raise malformed("Transfer-Encoding must be chunked, and HTTP be 1.1")
         return CHUNKED
     if length is None:

@@ -230,16 +230,18 @@ class Connection(asyncio.Protocol):
             return False
         head = self._parser.head(data[:size])
         head.started = now
-        rest = data[size:]
-        whole = 0 <= head.length <= len(rest)
+        end = size + head.length
+        whole = size <= end <= len(data)
         limit, refusal = self._admit(head)
         if refusal is not None and not whole:
             raise refusal
-        self._head, self._data = head, b""
+        self._head = head
         if whole:
-            self._data = rest[head.length :]
-            self._complete(rest[: head.length], rest[: head.length], refusal)
+            self._data = data[end:]
+            body = data[size:end]
+            self._complete(body, body, refusal)
             return True
+        self._data, rest = b"", data[size:]
         if head.length == CHUNKED:
             self._chunked = Chunked(limit)
         if head.awaits_continue and not rest and self._transport is not None:

@@ -110,7 +110,7 @@ class Invoker:
                 self._check_existing(call, binding)
             if binding is None:
                 binding = self._bind(call, context, now)
-            elif not binding.lane.at_once:
+            elif self._load.queued.count >= self._max_queued and not binding.lane.at_once:
                 self._check_queue(call)
         except Problem as problem:
             self._refuse(call, problem, now)
@@ -248,7 +248,10 @@ class Invoker:
 
     def on_result(self, call: Call, started: float, now: float, frame: Result, body: bytes) -> None:
         """Answer a call that returned."""
-        self._time(call, started, now, frame.bind_seconds)
+        if call.new:
+            self._time(call, started, now, frame.bind_seconds)
+        else:
+            call.seconds = (started - call.arrived, 0.0, now - started)
         if len(body) > call.plugin.config.limits.result_bytes:
             self._conclude(call, now, "result", verdicts.oversized(call, len(body)))
             return
@@ -261,7 +264,10 @@ class Invoker:
 
     def on_failed(self, call: Call, started: float, now: float, frame: Failed) -> None:
         """Answer a call that raised or could not begin."""
-        self._time(call, started, now, frame.bind_seconds)
+        if call.new:
+            self._time(call, started, now, frame.bind_seconds)
+        else:
+            call.seconds = (started - call.arrived, 0.0, now - started)
         self._conclude(call, now, *verdicts.failure(call, frame))
 
     def _conclude(self, call: Call, now: float, outcome: str, problem: Problem) -> None:
@@ -271,11 +277,8 @@ class Invoker:
         self._release(call, now)
 
     def _time(self, call: Call, started: float, now: float, bind_seconds: float) -> None:
-        """Split a call's time; what the worker says of its part is believed within bounds."""
+        """Split the time of a call that bound; what the worker says is believed within bounds."""
         waited, ran = started - call.arrived, now - started
-        if not call.new:
-            call.seconds = (waited, 0.0, ran)
-            return
         bound = bind_seconds if 0.0 <= bind_seconds <= ran else 0.0
         ran -= bound
         if call.binding.lane.own:

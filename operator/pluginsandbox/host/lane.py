@@ -8,6 +8,7 @@ may have run: the rest can safely be tried again.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -115,6 +116,8 @@ class Lane:
         self._waiting: deque[Item] = deque()
         self._bytes = 0
         self._head_since = 0.0
+        self._armed_for = math.inf
+        """The time of a call or errand for which it is on the wheel."""
         self._late: Item | None = None
         self._last_id = 0
 
@@ -195,7 +198,10 @@ class Lane:
     def _begin(self, item: Item, now: float) -> None:
         """Start the clock of the item that is the worker's next."""
         self._head_since = now
-        self._wheel.arm(self, now + item.patience + GRACE_SECONDS)
+        due = now + item.patience + GRACE_SECONDS
+        if due < self._armed_for:
+            self._armed_for = due
+            self._wheel.arm(self, due)
 
     def _send_call(self, call: Call, now: float) -> None:
         plugin, binding = self.plugin, call.binding
@@ -362,6 +368,7 @@ class Lane:
 
     def on_timer(self, now: float) -> None:
         """End a worker that is late, let go what waited too long, and look again in time."""
+        self._armed_for = math.inf
         dues = [due for due in (self._look(now), self._expire(now)) if due is not None]
         if dues:
             self._wheel.arm(self, min(dues))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import Histogram
-
 from pluginsandbox.api.host_config import PluginConfig
 from pluginsandbox.host.runtime import Prepared
+from pluginsandbox.telemetry.durations import Series
 from pluginsandbox.telemetry.host_metrics import HostMetrics
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Plugin:
         self.queued = 0
         """Those that wait for a worker."""
         self.metrics = metrics
-        self._durations: dict[tuple[int, str], Histogram] = {}
+        self._durations: dict[tuple[int, str], Series] = {}
         metrics.bindings(self.name).set_function(lambda: self.bindings)
         metrics.inflight_calls(self.name).set_function(lambda: self.calls - self.queued)
         metrics.queued_calls(self.name).set_function(lambda: self.queued)

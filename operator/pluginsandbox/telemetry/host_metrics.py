@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from pluginsandbox.telemetry.bound import Bound
+from pluginsandbox.telemetry.durations import Durations
 
 # 50 microseconds to 10 seconds: a call's floor is the pair of context switches to its worker.
 CALL_BUCKETS = (
@@ -94,10 +95,9 @@ class HostMetrics:
 
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]
-    ) -> Bound[Histogram]:
+    ) -> Durations:
         names = (*OBJECT_LABELS, *labels)
-        metric = Histogram(PREFIX + name, text, names, buckets=buckets, registry=self.registry)
-        return Bound(metric, self._object)
+        return Durations(PREFIX + name, text, names, self._object, buckets, self.registry)
 
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Bound[Counter]:
         metric = Counter(PREFIX + name, text, (*OBJECT_LABELS, *labels), registry=self.registry)
