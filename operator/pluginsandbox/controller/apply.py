@@ -7,6 +7,7 @@ between, the server reports a conflict and nothing is taken over.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Iterable
 
@@ -17,7 +18,7 @@ from pluginsandbox.controller import drift, kinds
 from pluginsandbox.controller.children.common import Manifest
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.decide import Decision
-from pluginsandbox.controller.errors import PermanentError
+from pluginsandbox.controller.errors import ControllerError, PermanentError
 from pluginsandbox.controller.explain import quote
 from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, Key, Kind
 from pluginsandbox.controller.observed import Observed, Problem, controlled_by, left_by_namesake
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 
 MAX_NAMED_FIELDS = 3
 _COMPARED = ("metadata", "spec", "immutable")
+_FIRST = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE})
+"""What is written at the same time, before the rest in its order."""
 _BEFORE_PODS = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY})
 """What must be there before pods are made: their configuration, and the rules of their network."""
 
@@ -64,12 +67,15 @@ class Applied:
     waiting: bool = False
 
 
-class _NotOursError(Exception):
-    """The name is taken; `problem` is None if it will be free soon by itself."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What came of one child; neither written nor a problem: its name will be free soon."""
 
-    def __init__(self, problem: Problem | None) -> None:
-        super().__init__()
-        self.problem = problem
+    kind: Kind = dataclasses.field(kw_only=False)
+    written: bool = False
+    repairs: tuple[Repair, ...] = ()
+    problem: Problem | None = None
+    error: ControllerError | None = None
 
 
 class Applier:
@@ -94,41 +100,46 @@ class Applier:
             ProgrammerError: A manifest of ours is malformed.
 
         """
-        problems: list[Problem] = []
-        repairs: list[Repair] = []
-        missing: set[Kind] = set()
-        waiting = False
-        for kind, manifest in decision.writes:
+        first = [each for each in decision.writes if each[0] in _FIRST]
+        then = [each for each in decision.writes if each[0] not in _FIRST]
+        # All of them end before this does: two writers of one sandbox never meet.
+        done = list(await asyncio.gather(*(self._try(*each, observed) for each in first)))
+        missing = {each.kind for each in done if not each.written}
+        for kind, manifest in then:
             if kind is kinds.DEPLOYMENT and decision.replicas and missing & _BEFORE_PODS:
                 continue
-            try:
-                repairs += await self._child(kind, manifest, observed)
-            except _NotOursError as error:
-                missing.add(kind)
-                waiting |= error.problem is None
-                problems += [error.problem] if error.problem else []
-            except PermanentError as error:
-                missing.add(kind)
-                problems.append(_refused(kind, manifest["metadata"]["name"], error))
-        if not missing:
+            done.append(await self._try(kind, manifest, observed))
+        for each in done:
+            if each.error is not None:
+                raise each.error
+        problems = [each.problem for each in done if each.problem is not None]
+        if all(each.written for each in done):
             problems += await self._delete(decision.deletions)
-        return Applied(tuple(problems), tuple(repairs), waiting)
+        return Applied(
+            tuple(problems),
+            tuple(repair for each in done for repair in each.repairs),
+            waiting=any(not each.written and each.problem is None for each in done),
+        )
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
         self._futile.pop(key, None)
 
-    async def _child(self, kind: Kind, manifest: Manifest, observed: Observed) -> list[Repair]:
+    async def _try(self, kind: Kind, manifest: Manifest, observed: Observed) -> _Outcome:
         name = manifest["metadata"]["name"]
-        live = await self._live(kind, observed.key, name)
-        if live is None:
-            return await self._write(observed.key, kind, manifest, None)
-        if not controlled_by(live, observed.sandbox):
-            namesake = left_by_namesake(live, observed.sandbox)
-            raise _NotOursError(None if namesake else _conflict(kind, name, observed))
-        if "deletionTimestamp" in live["metadata"]:
-            raise _NotOursError(None)
-        return await self._write(observed.key, kind, manifest, live)
+        try:
+            live = await self._live(kind, observed.key, name)
+            if live is not None and not controlled_by(live, observed.sandbox):
+                namesake = left_by_namesake(live, observed.sandbox)
+                return _Outcome(kind, problem=None if namesake else _conflict(kind, name, observed))
+            if live is not None and "deletionTimestamp" in live["metadata"]:
+                return _Outcome(kind)
+            repairs = await self._write(observed.key, kind, manifest, live)
+        except PermanentError as error:
+            return _Outcome(kind, problem=_refused(kind, name, error))
+        except ControllerError as error:
+            return _Outcome(kind, error=error)
+        return _Outcome(kind, written=True, repairs=tuple(repairs))
 
     async def _live(self, kind: Kind, key: Key, name: str) -> Body | None:
         """Return the object under a name, whoever owns it.
