@@ -49,7 +49,7 @@ format: setup ## Format and mend what can be mended
 generate: setup ## Write the generated files anew: CRD, samples, manifests, docs
 	@$(BIN)/python -m tests.generate
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 lock: setup ## Resolve the lock files anew
 	@$(LOCK) --extra host --extra api --extra operator --group dev -o requirements/dev.lock
