@@ -25,7 +25,10 @@ def classify(
         oom: Asked of a worker that somebody else killed: whether it was for want of memory.
 
     """
-    if killed is not None and (status is None or _signal(status) == signal.SIGKILL):
+    if killed is not None and (
+        # What it said stays said, even if it got away before the kill.
+        killed.cause == "Protocol" or status is None or _signal(status) == signal.SIGKILL
+    ):
         return killed
     if status is None:
         return WorkerExit("Signal", "killed with the process that had forked it")

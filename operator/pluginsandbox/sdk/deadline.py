@@ -66,7 +66,6 @@ class Deadline:
         """Give the signal and the timer back to whoever had them before."""
         if self._previous is not None:
             self._previous()
-            atexit.unregister(self._previous)
             self._previous = None
             self._rings = 0.0
 
@@ -81,15 +80,14 @@ class Deadline:
         handler, since = signal.signal(signal.SIGALRM, self._ring), time.monotonic()
 
         def restore() -> None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _disarm()
             signal.signal(signal.SIGALRM, handler)
             if seconds:
                 left = seconds - (time.monotonic() - since)
                 signal.setitimer(signal.ITIMER_REAL, max(left, MICROSECONDS), interval)
 
         self._previous = restore
-        # A late ring would kill a process whose interpreter has already put its handlers away.
-        atexit.register(restore)
+        atexit.register(_disarm)
 
     def _ring(self, _signal: int, frame: types.FrameType | None) -> None:
         self._rings = 0.0
@@ -103,3 +101,8 @@ class Deadline:
         # In `run` itself the plugin has not begun or has just ended: leave it whole.
         if frame is not None and frame.f_code is not Deadline.run.__code__:
             raise CallTimeout(f"the call took longer than {self._seconds:g} s")
+
+
+def _disarm() -> None:
+    """Silence the timer: a late ring kills a process whose interpreter has put its handlers away."""
+    signal.setitimer(signal.ITIMER_REAL, 0)

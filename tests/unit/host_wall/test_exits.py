@@ -8,7 +8,8 @@ import pytest
 from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY, classify
 from pluginsandbox.host.runtime import WorkerExit
 
-OURS = WorkerExit("Protocol", "it lied")
+OURS = WorkerExit("Killed", "killed by the host")
+LIE = WorkerExit("Protocol", "it lied")
 
 
 def exited(code: int) -> int:
@@ -47,6 +48,10 @@ def test_a_kill_of_ours_is_named_as_we_meant_it() -> None:
 def test_a_worker_that_was_faster_than_our_kill_died_its_own_death() -> None:
     assert classify(signal.SIGSYS, killed=OURS, oom=lambda: False).cause == "Denied"
     assert classify(exited(3), killed=OURS, oom=lambda: False).detail == "exit status 3"
+
+
+def test_a_worker_that_lied_and_left_before_our_kill_still_lied() -> None:
+    assert classify(exited(BROKEN), killed=LIE, oom=lambda: False) is LIE
 
 
 def test_the_encoding_is_that_of_this_system() -> None:
