@@ -104,5 +104,5 @@ class Deadline:
 
 
 def _disarm() -> None:
-    """Silence the timer: a late ring kills a process whose interpreter has put its handlers away."""
+    """Silence the timer: a late ring kills a process whose interpreter put its handlers away."""
     signal.setitimer(signal.ITIMER_REAL, 0)
