@@ -63,6 +63,9 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_timeout_milliseconds: int = 30000
     max_queued_calls: int = 1000
     termination_grace_seconds: int = 30
+    peers_service: str | None = None
+    """Name that resolves to the addresses of all pods of the sandbox; None = there is only this."""
+    peers_port: int = 8082
 
 
 def decode(data: bytes) -> HostConfig:

@@ -10,6 +10,8 @@ from pluginsandbox.api.plugin import Plugin, PluginSecret
 
 CONFIG_DIRECTORY = "/etc/pluginsandbox"
 CONFIG_PATH = f"{CONFIG_DIRECTORY}/{CONFIG_FILE}"
+PEERS_DIRECTORY = f"{CONFIG_DIRECTORY}/peers"
+"""Holds `key` and, while it is being replaced, `previous`; empty while at most one pod can run."""
 PLUGINS = "/plugins"
 SECRETS = "/secrets"
 

@@ -20,6 +20,7 @@ def host_config(
     *,
     plugin_root: Callable[[Plugin], str] = paths.plugin_root,
     secret_root: Callable[[Plugin, PluginSecret], str] = paths.secret_mount,
+    peers_service: str | None = None,
 ) -> host.HostConfig:
     """Return the configuration of the sandbox's hosts.
 
@@ -27,6 +28,7 @@ def host_config(
         sandbox: As read; its namespace becomes part of the slots' keys.
         plugin_root: Directory of a plugin's files; that of the pods unless given.
         secret_root: Directory of a plugin's secret; that of the pods unless given.
+        peers_service: Name that resolves to all pods; None on a laptop, where there is one host.
 
     """
     spec = sandbox.spec
@@ -41,6 +43,7 @@ def host_config(
         queue_timeout_milliseconds=spec.host.queue_timeout_milliseconds,
         max_queued_calls=spec.host.max_queued_calls,
         termination_grace_seconds=spec.host.termination_grace_seconds,
+        peers_service=peers_service,
     )
 
 

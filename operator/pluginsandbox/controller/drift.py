@@ -21,6 +21,7 @@ from pluginsandbox.controller.children.common import hash_of
 
 _MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
+    "env": ("name",),
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
     "ownerReferences": ("uid",),

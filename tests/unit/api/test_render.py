@@ -128,6 +128,12 @@ def test_the_host_reads_what_is_rendered() -> None:
     assert host.decode(host.encode(render())) == render()
 
 
+def test_a_laptop_has_no_peers() -> None:
+    assert render().peers_service is None
+    read = PluginSandbox.read(sandbox())
+    assert host_config(read, peers_service="shop-peers.team.svc").peers_port == 8082
+
+
 def test_a_laptop_keeps_its_files_where_it_likes() -> None:
     read = PluginSandbox.read(
         sandbox(**{"plugins.0.secrets": [{"name": "hmac", "secretName": "keys"}]})

@@ -82,7 +82,7 @@ def test_a_host_runs_with_its_configuration_and_the_operators_image() -> None:
     assert (container["image"], container["imagePullPolicy"]) == ("h:1", "Never")
     assert container["command"][:2] == ["pluginsandbox", "host"]
     assert container["command"][-1] == "/etc/pluginsandbox/config.json"
-    assert {port["containerPort"] for port in container["ports"]} == {8080, 9090}
+    assert {port["containerPort"] for port in container["ports"]} == {8080, 8082, 9090}
 
 
 def test_sources_are_mounted_where_the_host_looks() -> None:
@@ -100,6 +100,26 @@ def test_sources_are_mounted_where_the_host_looks() -> None:
     assert volumes[mounts["/secrets/counter/hmac"]]["secret"]["secretName"] == "merchant-keys"
 
 
+def test_a_host_is_told_where_its_peers_are_and_gets_their_key_if_there_is_one() -> None:
+    pod = pod_of(made())
+    (container,) = pod["containers"]
+    mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
+    name = mounts["/etc/pluginsandbox/peers"]["name"]
+    (volume,) = [each["secret"] for each in pod["volumes"] if each["name"] == name]
+    assert (volume["secretName"], volume["optional"]) == (f"{KEY.name}-peers", True)
+    assert container["env"][0]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    snapshot = config_snapshot.plan(sandbox(), {"counter": files()})
+    config = host_config.decode(snapshot.config.encode())
+    assert config.peers_service == f"{KEY.name}-peers.{KEY.namespace}.svc"
+    (port,) = [each for each in container["ports"] if each["name"] == "peers"]
+    assert port["containerPort"] == config.peers_port
+
+
+def test_a_pod_is_given_the_time_that_its_host_takes_to_leave() -> None:
+    pod = pod_of(made(host={"terminationGraceSeconds": 7}))
+    assert pod["terminationGracePeriodSeconds"] == 5 + 7 + 5
+
+
 @given(
     names=st.lists(st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True), max_size=8),
     plugin_name=st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True),
@@ -108,7 +128,7 @@ def test_volume_names_fit_and_differ_whatever_the_names(names: list[str], plugin
     secrets = [{"name": name, "secretName": "s"} for name in dict.fromkeys(names)]
     pod = pod_of(made(plugin(plugin_name, secrets=secrets)))
     volumes = [volume["name"] for volume in pod["volumes"]]
-    assert len(set(volumes)) == len(volumes) == 2 + len(secrets)
+    assert len(set(volumes)) == len(volumes) == 3 + len(secrets)
     assert all(len(name) <= 63 for name in volumes)
 
 
@@ -209,7 +229,7 @@ def test_what_does_not_fit_is_said() -> None:
     assert "at most 251" in config_snapshot.problem(plugins, {"a": long})
 
 
-def test_callers_and_readers_get_in_and_only_name_lookups_get_out() -> None:
+def test_callers_peers_and_readers_get_in_and_only_to_names_and_peers_pods_get_out() -> None:
     settings = Settings.model_validate(
         {
             "operator": {"namespace": "ops", "podLabels": {"app": "operator"}},
@@ -219,7 +239,7 @@ def test_callers_and_readers_get_in_and_only_name_lookups_get_out() -> None:
     policy = network_policy.desired(sandbox(), settings)
     assert policy is not None
     spec = policy["spec"]
-    callers, readers = spec["ingress"]
+    callers, peers, readers = spec["ingress"]
     assert callers == {
         "from": [{"podSelector": {}}],
         "ports": [{"port": 8080, "protocol": "TCP"}],
@@ -231,18 +251,22 @@ def test_callers_and_readers_get_in_and_only_name_lookups_get_out() -> None:
     ]
     assert names == ["ops", "monitoring"]
     assert readers["from"][0]["podSelector"] == {"matchLabels": {"app": "operator"}}
-    (out,) = spec["egress"]
-    assert {(port["port"], port["protocol"]) for port in out["ports"]} == {
+    own = [{"podSelector": {"matchLabels": {"pluginsandbox.dev/sandbox": KEY.name}}}]
+    door = [{"port": 8082, "protocol": "TCP"}]
+    assert peers == {"from": own, "ports": door}
+    names_out, peers_out = spec["egress"]
+    assert {(port["port"], port["protocol"]) for port in names_out["ports"]} == {
         (53, "UDP"),
         (53, "TCP"),
     }
+    assert peers_out == {"to": own, "ports": door}
 
 
 def test_named_callers_replace_the_neighbours() -> None:
     peers = [{"ipBlock": {"cidr": "10.0.0.0/8"}}, {"namespaceSelector": {}}]
     policy = network_policy.desired(sandbox(network={"allowFrom": peers}), SETTINGS)
     assert policy is not None
-    (callers,) = policy["spec"]["ingress"]
+    callers, _ = policy["spec"]["ingress"]
     assert callers["from"] == peers
 
 

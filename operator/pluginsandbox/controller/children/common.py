@@ -13,8 +13,10 @@ from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, SANDBOX_LABEL, TR
 Manifest = dict[str, Any]
 
 HTTP_PORT = 8080
+PEERS_PORT = 8082
 ADMIN_PORT = 9090
 HTTP = "http"
+PEERS = "peers"
 ADMIN = "admin"
 
 SHORT_HASH = 10
@@ -51,6 +53,11 @@ def selector(sandbox: PluginSandbox) -> dict[str, str]:
 def stable_selector(sandbox: PluginSandbox) -> dict[str, str]:
     """Return the labels that select the pods of the sandbox's stable Deployment."""
     return {**selector(sandbox), TRACK_LABEL: "stable"}
+
+
+def peers_name(sandbox: PluginSandbox) -> str:
+    """Return the name of what pods find and know each other by; no sandbox has such a name."""
+    return f"{sandbox.metadata.name}-peers"
 
 
 def manifest(kind: Kind, sandbox: PluginSandbox, name: str, **parts: Any) -> Manifest:

@@ -18,6 +18,7 @@ from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.render import host_config as render
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.children import peers_service
 from pluginsandbox.controller.children.common import Manifest, manifest, short_hash
 
 MAX_BYTES = 900 << 10
@@ -73,7 +74,8 @@ def plan(sandbox: PluginSandbox, files: Mapping[str, Files]) -> Snapshot:
         files: Of each plugin with a ConfigMap source, by the plugin's name.
 
     """
-    config = host_config.encode(_pinned(render(sandbox), files))
+    rendered = render(sandbox, peers_service=peers_service.address(sandbox))
+    config = host_config.encode(_pinned(rendered, files))
     name = f"{sandbox.metadata.name}-{short_hash(config)}"
     return Snapshot(name, config.decode(), {plugin: each.keys for plugin, each in files.items()})
 

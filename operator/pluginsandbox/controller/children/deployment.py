@@ -19,10 +19,13 @@ from pluginsandbox.controller.children.common import (
     ADMIN_PORT,
     HTTP,
     HTTP_PORT,
+    PEERS,
+    PEERS_PORT,
     Manifest,
     hash_of,
     labels,
     manifest,
+    peers_name,
     selector,
     short_hash,
     stable_selector,
@@ -34,8 +37,10 @@ from pluginsandbox.controller.settings import Settings
 
 CONTAINER = "host"
 UID = 65532
+DRAIN_SECONDS = 5
+"""For which a leaving host serves on before its own grace begins: until all proxies know."""
 GRACE_MARGIN_SECONDS = 5
-"""Beyond the host's own grace, so that the host ends by itself and not by SIGKILL."""
+"""Beyond that, so that the host ends by itself and not by SIGKILL."""
 STALL_SECONDS = 120
 """As the condition Stalled has it; the Deployment's own condition then says the same."""
 _READ_ONLY = 0o444
@@ -100,11 +105,11 @@ def _template(
 def _pod(
     sandbox: PluginSandbox, settings: Settings, snapshot: Snapshot, budget: Budget
 ) -> dict[str, Any]:
-    host = sandbox.spec.host
+    grace = DRAIN_SECONDS + sandbox.spec.host.termination_grace_seconds + GRACE_MARGIN_SECONDS
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": host.termination_grace_seconds + GRACE_MARGIN_SECONDS,
+        "terminationGracePeriodSeconds": grace,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": UID,
@@ -125,8 +130,10 @@ def _container(sandbox: PluginSandbox, settings: Settings, budget: Budget) -> di
         "command": ["pluginsandbox", "host", "--config", paths.CONFIG_PATH],
         "ports": [
             {"name": HTTP, "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": PEERS, "containerPort": PEERS_PORT, "protocol": "TCP"},
             {"name": ADMIN, "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
+        "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "resources": _resources(sandbox, settings, budget),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -153,11 +160,17 @@ def _resources(sandbox: PluginSandbox, settings: Settings, budget: Budget) -> di
 
 def _volumes(sandbox: PluginSandbox, snapshot: Snapshot) -> list[dict[str, Any]]:
     config = [{"key": CONFIG_KEY, "path": CONFIG_FILE}]
-    volumes = [_from_snapshot("config", snapshot.name, config)]
+    volumes = [_from_snapshot("config", snapshot.name, config), _peers_volume(sandbox)]
     for plugin in sandbox.spec.plugins:
         volumes.append(_plugin_volume(plugin, snapshot))
         volumes += [_secret_volume(plugin, secret) for secret in plugin.secrets]
     return volumes
+
+
+def _peers_volume(sandbox: PluginSandbox) -> dict[str, Any]:
+    """Return the volume with the key of the peers, optional so that scaling changes no template."""
+    source = {"secretName": peers_name(sandbox), "optional": True, "defaultMode": _READ_ONLY}
+    return {"name": PEERS, "secret": source}
 
 
 def _plugin_volume(plugin: Plugin, snapshot: Snapshot) -> dict[str, Any]:
@@ -181,7 +194,7 @@ def _secret_volume(plugin: Plugin, secret: PluginSecret) -> dict[str, Any]:
 
 
 def _mounts(sandbox: PluginSandbox) -> list[dict[str, Any]]:
-    mounts = [_mount("config", paths.CONFIG_DIRECTORY)]
+    mounts = [_mount("config", paths.CONFIG_DIRECTORY), _mount(PEERS, paths.PEERS_DIRECTORY)]
     for plugin in sandbox.spec.plugins:
         mounts.append(_mount(_plugin_volume_name(plugin), paths.plugin_mount(plugin)))
         mounts += [

@@ -9,6 +9,7 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children.common import (
     ADMIN_PORT,
     HTTP_PORT,
+    PEERS_PORT,
     Manifest,
     manifest,
     selector,
@@ -23,7 +24,11 @@ def desired(sandbox: PluginSandbox, settings: Settings) -> Manifest | None:
     if sandbox.spec.network.policy != "Managed":
         return None
     callers = [peer.dump() for peer in sandbox.spec.network.allow_from] or [{"podSelector": {}}]
-    ingress = [{"from": callers, "ports": [_port(HTTP_PORT)]}]
+    peers = [{"podSelector": {"matchLabels": selector(sandbox)}}]
+    ingress = [
+        {"from": callers, "ports": [_port(HTTP_PORT)]},
+        {"from": peers, "ports": [_port(PEERS_PORT)]},
+    ]
     readers = _readers(settings)
     if readers:
         ingress.append({"from": readers, "ports": [_port(ADMIN_PORT)]})
@@ -32,7 +37,10 @@ def desired(sandbox: PluginSandbox, settings: Settings) -> Manifest | None:
         "podSelector": {"matchLabels": selector(sandbox)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
-        "egress": [{"to": [dns], "ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)]}],
+        "egress": [
+            {"to": [dns], "ports": [_port(DNS_PORT, "UDP"), _port(DNS_PORT)]},
+            {"to": peers, "ports": [_port(PEERS_PORT)]},
+        ],
     }
     return manifest(kinds.NETWORK_POLICY, sandbox, sandbox.metadata.name, spec=spec)
 
