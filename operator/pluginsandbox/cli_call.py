@@ -7,14 +7,17 @@ import http.client
 import json
 import os
 import sys
-import urllib.parse
 from typing import Any
+
+from pluginsandbox.sdk.client import TIMEOUT_SECONDS, function_path
+from pluginsandbox.sdk.client_errors import TryAgainError, UncertainError
+from pluginsandbox.sdk.transport import Answer, Transport
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TOLD_HEADERS = ("Server-Timing", "Sandbox-Binding")
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """The command line asks for something that cannot be."""
 
 
@@ -50,12 +53,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         body = json.dumps(arguments(options.arguments, options.json)).encode()
         status, headers, answer = _post(options, body)
-    except UsageError as error:
+    except ValueError as error:
         print(f"pluginsandbox call: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except UncertainError as error:
+        print(f"pluginsandbox call: {error}; the call may have run", file=sys.stderr)
+        return 1
+    except TryAgainError as error:
         print(
-            f"pluginsandbox call: cannot reach {options.url}: {error}. Is the sandbox running? "
+            f"pluginsandbox call: {error}. Is the sandbox running? "
             "On a laptop: pluginsandbox run manifests/samples/shop.yaml; "
             "in a cluster: kubectl port-forward service/NAME 8080",
             file=sys.stderr,
@@ -109,10 +115,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _post(options: argparse.Namespace, body: bytes) -> tuple[int, dict[str, str], bytes]:
-    url = urllib.parse.urlsplit(options.url)
-    if url.scheme != "http" or not url.hostname:
-        raise UsageError(f"--url {options.url!r} must look like {DEFAULT_URL}")
+def _post(options: argparse.Namespace, body: bytes) -> Answer:
     headers = {"Content-Type": "application/json"}
     if options.context is not None:
         headers["Sandbox-Context"] = options.context
@@ -120,18 +123,12 @@ def _post(options: argparse.Namespace, body: bytes) -> tuple[int, dict[str, str]
         headers["Sandbox-Bind"] = options.bind
     if options.timeout_ms is not None:
         headers["Sandbox-Timeout-Ms"] = str(options.timeout_ms)
-    plugin, function = (
-        urllib.parse.quote(word, safe="") for word in (options.plugin, options.function)
-    )
-    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=120)
+    transport = Transport(options.url, TIMEOUT_SECONDS)
     try:
-        path = f"{url.path.rstrip('/')}/v1/plugins/{plugin}/functions/{function}"
-        connection.request("POST", path, body, headers)
-        response = connection.getresponse()
-        told = {name.lower(): value for name, value in response.getheaders()}
-        return response.status, told, response.read()
+        path = function_path(options.plugin, options.function)
+        return transport.send("POST", path, body, headers)
     finally:
-        connection.close()
+        transport.close()
 
 
 def _pretty(answer: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 from pluginsandbox.api import host_stats
-from tests.integration.host_bed import Host, plugin, running
+from tests.integration.host_bed import Answer, Host, plugin, running
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 METRICS = {
@@ -45,12 +46,35 @@ def test_a_context_keeps_its_state_and_no_other_sees_it(host: Host) -> None:
     assert first.headers["content-type"] == "application/json"
 
 
-def test_the_answer_tells_where_time_went(host: Host) -> None:
-    answer = host.call("sleep", {"seconds": 0.05}, "timing")
-    parts = dict(part.strip().split(";dur=") for part in answer.headers["server-timing"].split(","))
-    assert set(parts) == {"queue", "bind", "call"}
-    assert 50 <= float(parts["call"]) < 1000
-    assert float(parts["bind"]) > 0
+def parts(answer: Answer) -> dict[str, float]:
+    words = (part.strip().split(";dur=") for part in answer.headers["server-timing"].split(","))
+    return {name: float(milliseconds) for name, milliseconds in words}
+
+
+@pytest.mark.parametrize("plugin", ["counter", "own"])
+def test_the_answer_tells_where_time_went(host: Host, plugin: str) -> None:
+    began = time.monotonic()
+    first = parts(host.call("sleep", {"seconds": 0.05}, "timing", plugin=plugin))
+    again = parts(host.call("sleep", {"seconds": 0.05}, "timing", plugin=plugin))
+    both = (time.monotonic() - began) * 1000
+    assert list(first) == list(again) == ["queue", "bind", "call"]
+    # Milliseconds, each part of the time counted once: together never more than it took.
+    assert min(first["call"], again["call"]) >= 50
+    assert sum(first.values()) + sum(again.values()) < both
+    assert first["bind"] > again["bind"] == 0
+    host.request("DELETE", "/v1/contexts/timing")
+
+
+def test_a_call_behind_another_tells_how_long_it_waited(host: Host) -> None:
+    host.call("add", {}, "timed-queue")
+    with ThreadPoolExecutor(2) as pool:
+        before = host.ask("/stats").json["requests"]
+        slow = pool.submit(host.call, "sleep", {"seconds": 0.3}, "timed-queue")
+        host.until(lambda: host.ask("/stats").json["requests"] > before)
+        behind = parts(host.call("sleep", {"seconds": 0.05}, "timed-queue"))
+        assert parts(slow.result())["queue"] < behind["queue"]
+    # The sleep of the other is no time of this one's own.
+    assert behind["queue"] > 50 <= behind["call"]
 
 
 def test_without_a_context_state_is_fresh_and_given_back(host: Host) -> None:
@@ -152,6 +176,8 @@ def test_a_context_can_be_made_shown_and_released(host: Host) -> None:
     host.call("add", {}, "order:7", plugin="own")
     shown = host.request("GET", "/v1/contexts/order:7").json
     assert [each["plugin"] for each in shown["bindings"]] == ["counter", "own"]
+    assert 0 <= shown["idleSeconds"] <= shown["ageSeconds"] < shown["deadlineSeconds"]
+    assert [each["calls"] for each in shown["bindings"]] == [1, 1]
     assert shown["bindings"][0]["bytes"] is None
     assert shown["bindings"][1]["bytes"] > 1 << 20
     released = host.request("DELETE", "/v1/contexts/order:7").json
@@ -197,9 +223,40 @@ def test_a_streamed_body_is_counted_as_it_comes(host: Host) -> None:
     connection.close()
 
 
-def test_traceparent_reaches_the_plugin_if_it_is_one(host: Host) -> None:
-    assert host.call("trace", {}, "trace", traceparent=TRACEPARENT).json == TRACEPARENT
-    assert host.call("trace", {}, "trace", traceparent="00-junk").json == ""
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        (TRACEPARENT, TRACEPARENT),
+        (f"cc{TRACEPARENT[2:]}", TRACEPARENT),
+        (f"cc{TRACEPARENT[2:]}-what-the-future-will-be-like", TRACEPARENT),
+        (f"{TRACEPARENT}-more", ""),
+        (f"cc{TRACEPARENT[2:]}.more", ""),
+        (f"ff{TRACEPARENT[2:]}", ""),
+        (TRACEPARENT.upper(), ""),
+        (TRACEPARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32), ""),
+        (TRACEPARENT.replace("00f067aa0ba902b7", "0" * 16), ""),
+        ("00-junk", ""),
+    ],
+)
+def test_traceparent_reaches_the_plugin_if_w3c_says_that_it_is_one(
+    host: Host, sent: str, seen: str
+) -> None:
+    assert host.call("trace", {}, "trace", traceparent=sent).json == seen
+
+
+def test_lines_of_a_traced_call_carry_its_trace(host: Host) -> None:
+    trace, span = "a" * 32, "b" * 16
+    sent = f"00-{trace}-{span}-01"
+    host.call("add", {}, "traced", traceparent=sent)
+    host.call("fail", {"message": "4711"}, "traced", traceparent=sent)
+    host.until(lambda: len(host.said(trace)) == 3)
+    lines = {line["event"]: line for line in host.said(trace)}
+    assert set(lines) == {"started", "panic: 4711", "call failed"}
+    assert {line["span_id"] for line in lines.values()} == {span}
+    assert {line["plugin"] for line in lines.values()} == {"counter"}
+    (context,) = {line["context"] for line in lines.values()}
+    listed = host.ask("/contexts").json["contexts"]
+    assert context in {each["hash"] for each in listed}
 
 
 def test_connections_are_kept_and_requests_may_be_sent_ahead(host: Host) -> None:

@@ -52,8 +52,9 @@ class Host:
             time.time_ns() // 1000 if first_generation is None else first_generation
         )
         self.table = ContextTable(self.first_generation)
+        log = PluginLog(self.hasher, self.wheel, clock)
         self.reclaimer = Reclaimer(
-            self.table, self.wheel, clock, config.idle_timeout_seconds, self.metrics, self.hasher
+            self.table, self.wheel, clock, config.idle_timeout_seconds, self.metrics, log
         )
         self.invoker = Invoker(
             self.table,
@@ -61,7 +62,7 @@ class Host:
             self.wheel,
             clock,
             self.load,
-            PluginLog(self.hasher, clock),
+            log,
             config,
         )
         self.plugins = {

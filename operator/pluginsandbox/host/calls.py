@@ -65,6 +65,7 @@ class Call(abc.ABC):
         self.arrived = arrived
         self.deadline = deadline
         self.traceparent = ""
+        """W3C trace context of its caller; empty, or known to be well-formed."""
         self.existing: int | None = None
         """Only in a binding that is there: `ANY_GENERATION`, or in this very one."""
         self.id = 0
@@ -145,6 +146,7 @@ class Errand:
 
     body = b""
     done = False
+    traceparent = ""
 
     def __init__(self, binding: Binding, cause: Cause, asked: float, patience: float) -> None:
         self.binding = binding

@@ -8,7 +8,7 @@ import msgspec
 
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.assembly import Host
-from pluginsandbox.host.contexts import Binding, Context, State
+from pluginsandbox.host.contexts import Binding, Cause, Context, State
 from pluginsandbox.host.http_head import malformed
 from pluginsandbox.host.http_protocol import Connection
 from pluginsandbox.host.problem import Problem
@@ -99,8 +99,8 @@ class ContextsApi:
         context = self._keep(name, wish)
         self._show(connection, 200 if there else 201, context)
 
-    def delete(self, connection: Connection, name: str) -> None:
-        """Release all that is bound in a context, newest first; answers when it is gone."""
+    def delete(self, connection: Connection, name: str, cause: Cause) -> None:
+        """Give back all that is bound in a context, newest first; answers when it is gone."""
         context = self._table.get(NO_TENANT, name)
         if context is None:
             _respond(connection, 200, Ended(name, []))
@@ -108,7 +108,7 @@ class ContextsApi:
         going = list(reversed(context.bindings))
         context_ended = self._ended
         self._host.reclaimer.end(
-            context, "Released", lambda: _respond(connection, 200, context_ended(name, going))
+            context, cause, lambda: _respond(connection, 200, context_ended(name, going))
         )
 
     def _keep(self, name: str, wish: Wish) -> Context:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.calls import ANY_GENERATION, Call
-from pluginsandbox.host.contexts import State
+from pluginsandbox.host.contexts import Cause, State
 from pluginsandbox.host.contexts_api import ContextsApi
 from pluginsandbox.host.frames import Codec
 from pluginsandbox.host.http_head import Head, malformed
@@ -30,8 +30,9 @@ HEADERS = {b"sandbox-context", b"sandbox-bind", b"sandbox-timeout-ms"}
 CONTEXT = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 BIND = re.compile(rb"existing(?:[ \t]*;[ \t]*generation=([0-9]{1,18}))?")
 MILLISECONDS = re.compile(rb"[1-9][0-9]{0,8}")
-# W3C trace context, version 00; another version, or an id of zeros, is not passed on.
-TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context, version 00; of a later version what 00 has is read, and more may follow it.
+TRACE = rb"(-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2})"
+TRACEPARENT = re.compile(rb"00%b|(?!00|ff)[0-9a-f]{2}%b(?:-.*)?" % (TRACE, TRACE))
 CONTEXT_BODY_BYTES = 4 << 10
 
 Answer = Callable[[Connection, Head, bytes], None]
@@ -140,8 +141,8 @@ class HttpDoor:
         if bind is not None:
             call.existing = _existing(bind)
         trace = headers.get(b"traceparent")
-        if trace is not None and TRACEPARENT.fullmatch(trace):
-            call.traceparent = trace.decode()
+        if trace is not None:
+            call.traceparent = _traceparent(trace)
         connection.pending = call
         self._invoker.invoke(call)
 
@@ -195,9 +196,25 @@ class HttpDoor:
         if head.method == b"PUT":
             head.route = lambda connection, _, body: contexts.put(connection, name, body)
             return CONTEXT_BODY_BYTES
-        answer = contexts.get if head.method == b"GET" else contexts.delete
-        head.route = lambda connection, *_: answer(connection, name)
+        if head.method == b"DELETE":
+            cause = _cause(head.target)
+            head.route = lambda connection, *_: contexts.delete(connection, name, cause)
+        else:
+            head.route = lambda connection, *_: contexts.get(connection, name)
         return 0
+
+
+def _cause(target: bytes) -> Cause:
+    """Read why a caller gives a context back; the other causes are the host's alone to give."""
+    query = target.decode("latin-1").partition("?")[2]
+    match urllib.parse.parse_qsl(query, keep_blank_values=True):
+        case []:
+            return "Released"
+        case [("cause", "Released" | "Finalized" as cause)]:
+            return cause
+        case _:
+            known = "cause=Released or cause=Finalized, or be absent"
+            raise malformed(f"the query of a DELETE must be {known}")
 
 
 def _document(make: Callable[[], bytes]) -> Answer:
@@ -227,6 +244,12 @@ def context_name(word: bytes) -> str:
             "a context's id must be 1 to 128 of A-Z a-z 0-9 . _ : - and must not begin with . _ : -"
         )
     return word.decode()
+
+
+def _traceparent(word: bytes) -> str:
+    """Read a trace context; one that is none is passed over, as W3C asks, and the call served."""
+    match = TRACEPARENT.fullmatch(word)
+    return "" if match is None else f"00{(match[1] or match[2]).decode()}"
 
 
 def _existing(word: bytes) -> int:

@@ -272,6 +272,10 @@ class Invoker:
 
     def _conclude(self, call: Call, now: float, outcome: str, problem: Problem) -> None:
         call.plugin.observe(call.function, outcome, now - call.arrived)
+        if problem.kind is not problems.ARGUMENTS:
+            self._log.note(
+                call, "info", "call failed", outcome=outcome, **verdicts.told(call, problem)
+            )
         self._leave(call, now)
         self._tell(call, problem)
         self._release(call, now)
@@ -326,10 +330,9 @@ class Invoker:
             plugin.serve()
             self.on_loaded(plugin)
 
-    def on_log(self, lane: Lane, binding: Binding | None, frame: Log) -> None:
+    def on_log(self, lane: Lane, item: Item | None, frame: Log) -> None:
         """Pass on what a plugin said."""
-        context = None if binding is None else binding.context
-        self._log.write(lane.plugin.name, context, frame.level, frame.message)
+        self._log.write(lane.plugin.name, item, frame.level, frame.message)
 
     def on_lost(self, lane: Lane, end: WorkerExit, sent: deque[Item], waiting: deque[Item]) -> None:
         """Give back what a worker held, answer the call that was in it, place the others anew."""

@@ -64,8 +64,8 @@ class Keeper(Protocol):
     def on_ready(self, lane: Lane) -> None:
         """The worker serves."""
 
-    def on_log(self, lane: Lane, binding: Binding | None, frame: Log) -> None:
-        """The plugin said something."""
+    def on_log(self, lane: Lane, item: Item | None, frame: Log) -> None:
+        """The plugin said something, if that is known during `item`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -326,7 +326,7 @@ class Lane:
         head = self._sent[0] if self._sent else None
         # What on_exit says comes without a number.
         known = head is not None and (head.id == log.call or isinstance(head, Errand))
-        self._keeper.on_log(self, head.binding if head is not None and known else None, log)
+        self._keeper.on_log(self, head if known else None, log)
 
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """Hand back all that was on its way."""

@@ -41,14 +41,15 @@ class Bounded:
         self._second = 0
         self._passed = 0
         self._dropped = 0
+        self._told = 0
+        """In which second it was said that lines were dropped."""
 
     def __call__(self, level: str, message: str) -> None:
         """Pass one line on, cut to `LINE_CHARACTERS`, or drop it."""
         second = int(self._clock())
         if second != self._second:
-            self._second, self._passed, dropped, self._dropped = second, 0, self._dropped, 0
-            if dropped:
-                self._sink("warning", f"{dropped} lines were dropped: too many in one second")
+            self._second, self._passed = second, 0
+            self._tell(second)
         if self._passed >= LINES_PER_SECOND:
             self._dropped += 1
             return
@@ -56,6 +57,18 @@ class Bounded:
         if len(message) > LINE_CHARACTERS:
             message = message[:LINE_CHARACTERS] + " (cut)"
         self._sink(level, message)
+
+    def finish(self) -> None:
+        """Say how many lines were dropped, unless that was said in this second already."""
+        if self._dropped:
+            second = int(self._clock())
+            if second != self._told:
+                self._tell(second)
+
+    def _tell(self, second: int) -> None:
+        if self._dropped:
+            dropped, self._dropped, self._told = self._dropped, 0, second
+            self._sink("warning", f"{dropped} lines were dropped: too many in one second")
 
 
 class Lines(io.RawIOBase):
@@ -139,6 +152,7 @@ def capture(sink: Sink) -> Callable[[], None]:
         if out.rest or err.rest:
             out.finish()
             err.finish()
+        bounded.finish()
 
     return finish
 

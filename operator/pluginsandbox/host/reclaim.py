@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from pluginsandbox.host.calls import Call, Errand
 from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State
-from pluginsandbox.host.hashes import Hasher
+from pluginsandbox.host.plugin_log import PluginLog
 from pluginsandbox.host.timers import Wheel
 from pluginsandbox.telemetry.host_metrics import HostMetrics
 
@@ -20,8 +18,7 @@ from pluginsandbox.telemetry.host_metrics import HostMetrics
 ON_EXIT_SECONDS = 1.0
 # Contexts need no finer clock, and share the wheel's buckets with their like.
 GRAIN_SECONDS = 0.25
-
-log = structlog.get_logger(__name__)
+ERROR_CHARACTERS = 500
 
 
 class Reclaimer:
@@ -33,7 +30,7 @@ class Reclaimer:
         clock: Seconds.
         idle_seconds: After this long without a call a context ends as `Idle`.
         metrics: Where it is counted.
-        hasher: Names contexts in logs.
+        log: Where bindings are written of that did not go as they should.
 
     """
 
@@ -44,14 +41,14 @@ class Reclaimer:
         clock: Callable[[], float],
         idle_seconds: float,
         metrics: HostMetrics,
-        hasher: Hasher,
+        log: PluginLog,
     ) -> None:
         self._table = table
         self._wheel = wheel
         self._clock = clock
         self._idle = idle_seconds
         self._metrics = metrics
-        self._hasher = hasher
+        self._log = log
         self.place: Callable[[Call], None] | None = None
         """Places the calls that waited for a context to end."""
         self.ending = 0
@@ -135,8 +132,7 @@ class Reclaimer:
         elif binding.state is not State.GONE:
             self._count(binding, errand.cause, now - errand.asked)
             self._count_bytes(binding, errand.cause, errand.reported, measured)
-            if errand.error:
-                self._tell_error(binding, errand)
+            self._tell(errand)
             self._take_out(binding, errand.cause)
         self._unwind(context)
 
@@ -188,11 +184,9 @@ class Reclaimer:
             bound = min(reported, binding.plugin.config.limits.memory_bytes)
             self._metrics.reclaimed_bytes(name, cause, "reported").inc(bound)
 
-    def _tell_error(self, binding: Binding, errand: Errand) -> None:
-        log.warning(
-            "on_exit raised",
-            plugin=binding.plugin.name,
-            context=self._hasher.of(binding.context),
-            cause=errand.cause,
-            error=errand.error[:500],
-        )
+    def _tell(self, errand: Errand) -> None:
+        if errand.cause == "Finalized":
+            self._log.note(errand, "warning", "a client dropped a context without closing it")
+        if errand.error:
+            error = errand.error[:ERROR_CHARACTERS]
+            self._log.note(errand, "warning", "on_exit raised", cause=errand.cause, error=error)

@@ -120,5 +120,12 @@ def gone(call: Call, tombstone: Tombstone | None, live: int | None) -> Problem:
     )
 
 
+def told(call: Call, problem: Problem) -> dict[str, str]:
+    """Return what the host's log has of it: never a message, which may quote the caller's data."""
+    function = {"function": call.plugin.artefact.functions[call.function].name}
+    exception = problem.more.get("exception")
+    return function if exception is None else {**function, "exception": str(exception)}
+
+
 def _over(call: Call) -> str:
     return f"the call did not return within {call.budget * 1000:.0f} ms"

@@ -239,6 +239,7 @@ class Bench:
         *,
         existing: int | None = None,
         seconds: float | None = None,
+        traceparent: str = "",
     ) -> FakeCall:
         now = self.clock.now
         deadline = None if seconds is None else now + seconds
@@ -246,6 +247,7 @@ class Bench:
         call = FakeCall("", context, target, 0, Codec.JSON, body, now, deadline)
         call.answer = Answer()
         call.existing = existing
+        call.traceparent = traceparent
         self.calls.append(call)
         self.host.invoker.invoke(call)
         return call

@@ -59,3 +59,20 @@ def test_too_many_lines_are_dropped_and_counted(sink: Sink) -> None:
         ("warning", "7 lines were dropped: too many in one second"),
         ("info", "next"),
     ]
+
+
+def test_what_was_dropped_is_told_at_the_end_of_a_call_but_once_a_second(sink: Sink) -> None:
+    now = 1.0
+    bounded = Bounded(sink, clock=lambda: now)
+    for _ in range(3):
+        for number in range(LINES_PER_SECOND):
+            bounded("info", str(number))
+        bounded.finish()
+    assert [message for level, message in sink.lines if level == "warning"] == [
+        f"{LINES_PER_SECOND} lines were dropped: too many in one second"
+    ]
+    now = 2.0
+    bounded.finish()
+    bounded.finish()
+    assert sink.lines[-1] == sink.lines[LINES_PER_SECOND]
+    assert len(sink.lines) == LINES_PER_SECOND + 2
