@@ -82,6 +82,10 @@ class Caller:
 
 def start(kubectl: Kubectl, namespace: str, image: str, url: str) -> Caller:
     """Start the pod unless it runs, and wait until it does."""
+    known = kubectl.find("pod", NAME, "-n", namespace)
+    if known and known["spec"]["containers"][0]["image"] != image:
+        # Given another image the pod would stay Ready for a while with a container that ends.
+        kubectl.delete("pod", NAME, "-n", namespace)
     kubectl.apply(json.dumps(_pod(namespace, image)))
     kubectl("wait", "-n", namespace, f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
     return Caller(kubectl, namespace, url)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from tests.bed import caller, platform
 from tests.bed.caller import Caller
-from tests.bed.kubectl import Kubectl
+from tests.bed.kubectl import Kubectl, until
 from tests.bed.platform import NAMESPACE as OPERATOR_NAMESPACE
 from tests.bed.platform import Platform
 from tests.bed.shell import REPOSITORY
@@ -54,6 +55,8 @@ def apply(screen: Screen, cluster: Platform) -> float:
         kubectl("apply", "--server-side", "-n", NAMESPACE, "-f", SAMPLE)
         target = ("-n", NAMESPACE, f"psb/{SANDBOX}", "--for=condition=Ready", "--timeout=120s")
         kubectl("wait", *target, timeout=150)
+        # After an upgrade of the operator Ready still speaks of the pods that are being replaced.
+        until("pods of this version alone", lambda: _all_run(kubectl, cluster.host.name))
         seconds = time.monotonic() - began
         screen.say(f"apply to Ready: {seconds:.2f} s")
     return seconds
@@ -73,7 +76,16 @@ def endpoint(cluster: Platform) -> str:
 
 def pod(kubectl: Kubectl) -> str:
     """Return the name of the sandbox's pod."""
-    selector = f"pluginsandbox.dev/sandbox={SANDBOX}"
-    pods = kubectl.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
-    running = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    running = [each for each in _pods(kubectl) if "deletionTimestamp" not in each["metadata"]]
     return str(running[0]["metadata"]["name"])
+
+
+def _pods(kubectl: Kubectl) -> list[Any]:
+    selector = f"pluginsandbox.dev/sandbox={SANDBOX}"
+    found: list[Any] = kubectl.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
+    return found
+
+
+def _all_run(kubectl: Kubectl, image: str) -> bool:
+    pods = _pods(kubectl)
+    return bool(pods) and all(each["spec"]["containers"][0]["image"] == image for each in pods)

@@ -90,14 +90,14 @@ def _reclaimed(screen: Screen, before: Series, after: Series) -> None:
         if series.startswith(("pluginsandbox_reclaims_total", "pluginsandbox_reclaimed_bytes"))
     ]
     for series, delta in named:
-        screen.say(f"{series}  +{delta:g}")
+        screen.say(f"{series}  +{delta:.10g}")
 
 
 def _changed(screen: Screen, before: Series, after: Series) -> None:
     screen.title("Metrics that changed")
     for series, delta in metrics.changed(before, after):
         if series.partition("{")[0].endswith(TOLD) and "reclaim" not in series:
-            screen.say(f"{series}  {delta:+g}")
+            screen.say(f"{series}  {delta:+.10g}")
 
 
 def _next(screen: Screen, cluster: Platform) -> None:
