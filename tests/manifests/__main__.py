@@ -42,7 +42,11 @@ def rendered() -> str:
 
 def check() -> list[str]:
     """Return the generated files that differ from their sources."""
-    drifted = [path for path, text in copies.PLAIN if path.read_text(encoding="utf-8") != text()]
+    drifted = [
+        path
+        for path, text in copies.PLAIN
+        if not path.exists() or path.read_text(encoding="utf-8") != text()
+    ]
     if not copies.is_sealed(copies.INSTALL.read_text(encoding="utf-8")):
         drifted.append(copies.INSTALL)
     return [str(path.relative_to(shell.REPOSITORY)) for path in drifted]

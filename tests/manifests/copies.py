@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ CRD = REPOSITORY / "crds" / "pluginsandbox.dev_pluginsandboxes.yaml"
 CHART_CRD = CHART / "files" / "crd.yaml"
 INSTALL = REPOSITORY / "manifests" / "install.yaml"
 GUIDE = REPOSITORY / "docs" / "install.md"
+ARGOCD = REPOSITORY / "manifests" / "argocd"
+HEALTH = ARGOCD / "resource_customizations" / "pluginsandbox.dev" / "PluginSandbox" / "health.lua"
+ARGOCD_CM = ARGOCD / "argocd-cm.yaml"
 SUM = "# Sum of chart and text: "
 
 
@@ -26,6 +30,17 @@ def guide() -> str:
     """Return the installation guide with its table of values."""
     text = GUIDE.read_text(encoding="utf-8")
     return values.insert(text, values.table((CHART / "values.yaml").read_text(encoding="utf-8")))
+
+
+def argocd_cm() -> str:
+    """Return the part of Argo CD's own ConfigMap that teaches it the kind's health."""
+    script = textwrap.indent(HEALTH.read_text(encoding="utf-8"), " " * 4)
+    return f"""\
+# Generated from {HEALTH.relative_to(ARGOCD)} by `make generate`.
+# kubectl patch configmap argocd-cm -n argocd --patch-file manifests/argocd/argocd-cm.yaml
+data:
+  resource.customizations.health.pluginsandbox.dev_PluginSandbox: |
+{script}"""
 
 
 def sealed(body: str) -> str:
@@ -52,5 +67,9 @@ def _sum(body: str) -> str:
     return digest.hexdigest()
 
 
-PLAIN: tuple[tuple[Path, Callable[[], str]], ...] = ((CHART_CRD, chart_crd), (GUIDE, guide))
+PLAIN: tuple[tuple[Path, Callable[[], str]], ...] = (
+    (CHART_CRD, chart_crd),
+    (GUIDE, guide),
+    (ARGOCD_CM, argocd_cm),
+)
 """Files, and what they must contain; the chart's own come before what is made from the chart."""
