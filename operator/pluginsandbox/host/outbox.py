@@ -47,6 +47,8 @@ class Outbox:
             _close(descriptor)
         self._waiting.clear()
         self._closed = True
+        # Its owner, most likely: ten thousand workers are not to wait for the garbage collector.
+        self._on_error = _ignore
 
     def _post(self, data: bytes, descriptor: int) -> None:
         if self._closed:
@@ -79,6 +81,10 @@ class Outbox:
                 self._waiting.appendleft((data, descriptor))
                 return
         self._loop.remove_writer(self._socket.fileno())
+
+
+def _ignore(_: OSError) -> None:
+    """Hear of an error when nobody sends any more."""
 
 
 def _close(descriptor: int) -> None:

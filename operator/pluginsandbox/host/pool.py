@@ -219,4 +219,6 @@ class PerContext(Pool):
         del end
         self.lanes.pop(lane, None)
         self._idle.pop(lane, None)
+        # Else the wheel would keep it until its worker's latest start: thousands, under load.
+        self._services.wheel.disarm(lane)
         self._services.wheel.arm(self, self._services.clock() + REPLENISH_SECONDS)

@@ -176,6 +176,8 @@ class PythonWorker:
         self.pid, self._pidfd = pid, descriptor
         if self._killed is not None:
             self._signal(signal.SIGKILL)
+        elif self.loaded is not None:
+            self._events.on_ready(self)
 
     def gone(self, status: int | None) -> None:
         """Hear that the process is no more; pass on what it said before, then its end.
@@ -272,7 +274,9 @@ class PythonWorker:
     def _on_first(self, frame: FromWorker) -> None:
         if isinstance(frame, Loaded):
             self.loaded = frame
-            self._events.on_ready(self)
+            # It may be faster than the word of its birth; who is ready can be measured and named.
+            if self.pid:
+                self._events.on_ready(self)
         elif isinstance(frame, LoadFailed) and self.refused is None:
             self.refused = frame
         else:
