@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("cli_run", "serve a PluginSandbox on this machine, without a cluster", "laptop"),
     "call": ("cli_call", "call a function of a plugin over HTTP", ""),
     "host": ("cli_host", "serve a configuration, as in a sandbox's pod", "host"),
+    "explain": ("cli_explain", "say what a sandbox wants, has and waits for", "operator"),
     "operator": ("cli_operator", "run the operator", "operator"),
 }
 
