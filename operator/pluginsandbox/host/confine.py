@@ -7,6 +7,7 @@ imported, `serve_phase`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -73,6 +74,16 @@ def enter_zygote(parent: int) -> None:
     kernel.drop_capabilities()
 
 
+def _yield_to_host() -> None:
+    """Never push the host off a processor because a frame has come.
+
+    The host then sends all that it has before a worker on the same core runs, which saves a switch
+    for nearly every call; and it holds the clock that workers are ended by.
+    """
+    with contextlib.suppress(OSError):  # a kernel in user space may know no such policy
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def _die_with(parent: int) -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -134,6 +145,7 @@ class Wall:
 
         """
         _die_with(parent)
+        _yield_to_host()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)

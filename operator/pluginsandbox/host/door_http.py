@@ -132,7 +132,7 @@ class HttpDoor:
         context = headers.get(b"sandbox-context")
         name = None if context is None else context_name(context)
         timeout = headers.get(b"sandbox-timeout-ms")
-        deadline = None if timeout is None else head.started + _seconds(timeout)
+        deadline = None if timeout is None else connection.started + _seconds(timeout)
         call = HttpCall(
             "", name, route.plugin, route.index, 0, body or b"{}", self._clock(), deadline
         )

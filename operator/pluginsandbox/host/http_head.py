@@ -45,8 +45,6 @@ class Head:
     length: int
     """Bytes of the body, or `CHUNKED`."""
     keep_alive: bool
-    started: float = 0.0
-    """When it was whole, in seconds on the host's clock."""
     route: object = None
     """What the door made of it."""
 
@@ -60,9 +58,11 @@ class Parser:
     """llhttp for one connection, fed with one whole request at a time."""
 
     def __init__(self) -> None:
+        self._headers: dict[bytes, bytes] = {}
+        # Takes a header without a call of Python; of two with one name the last is kept.
+        self.on_header = self._headers.__setitem__
         self._parser: Any = httptools.HttpRequestParser(self)
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
         self._in_body = False
         self._complete = False
         self._body_bytes = 0
@@ -72,10 +72,6 @@ class Parser:
     def on_url(self, url: bytes) -> None:
         """Take the target."""
         self._url = url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those behind the body come too late to be looked at."""
-        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Note that what follows is body."""
@@ -101,20 +97,21 @@ class Parser:
             Problem: It is not one that we take.
 
         """
-        self._headers = []
+        self._headers.clear()
         self._body_bytes = 0
         self._in_body = self._complete = False
         self._feed(block)
         if not self._in_body:
             raise malformed("the request's head has no end where an empty line is")
         url, method = self._url, self._parser.get_method()
-        line = method + b" " + url
-        current = block.startswith(line + b" HTTP/1.1\r\n")
-        if not current and not block.startswith(line + b" HTTP/1.0\r\n"):
+        current = block.startswith(b"%b %b HTTP/1.1\r\n" % (method, url))
+        if not current and not block.startswith(b"%b %b HTTP/1.0\r\n" % (method, url)):
             raise malformed("the request line must be: METHOD, space, path, space, HTTP/1.1")
         if url[:1] != b"/":
             raise malformed("the request's target must be a path")
-        headers = _unique(self._headers)
+        headers = {name.lower(): value for name, value in self._headers.items()}
+        if block.count(b"\r\n") != len(headers) + 2:  # the request line, the empty line
+            _check_repeated(block)
         length = _length(headers, current=current)
         if self._complete != (length == 0):
             raise malformed("it is not clear where the request's body ends")
@@ -149,14 +146,17 @@ class Parser:
             raise malformed(f"the request is not HTTP/1.1: {error}") from None
 
 
-def _unique(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    headers: dict[bytes, bytes] = {}
-    for name, value in pairs:
+def _check_repeated(block: bytes) -> None:
+    """Refuse a head in which a header comes twice that could be read as one or the other."""
+    seen = set()
+    for line in block.split(b"\r\n")[1:-2]:
+        if line[:1] in b" \t":
+            raise malformed("a header must be one line")
+        name = line.partition(b":")[0]
         key = name.lower()
-        if key in headers and (key in SINGLE or key.startswith(b"sandbox-")):
+        if key in seen and (key in SINGLE or key.startswith(b"sandbox-")):
             raise malformed(f"header {name.decode('latin-1')} must come once")
-        headers[key] = value
-    return headers
+        seen.add(key)
 
 
 def _length(headers: dict[bytes, bytes], *, current: bool) -> int:

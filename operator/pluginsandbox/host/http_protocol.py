@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.http_chunked import Chunked, too_large
 from pluginsandbox.host.http_head import CHUNKED, HEAD_BYTES, Head, Parser
+from pluginsandbox.host.http_known import KnownHeads
 from pluginsandbox.host.problem import Problem
 from pluginsandbox.host.timers import NOWHERE, Wheel
 
@@ -76,6 +77,7 @@ class Listener:
         self.wheel = wheel
         self.clock = clock
         self.connections: set[Connection] = set()
+        self.known = KnownHeads()
         self.draining = False
         """Every answer is its connection's last."""
         self.closing = False
@@ -131,6 +133,8 @@ class Connection(asyncio.Protocol):
         """The last answer is out; what still comes is thrown away."""
         self._due = math.inf
         self.tick = NOWHERE
+        self.started = 0.0
+        """When the head of the request was whole, in seconds on the host's clock."""
         self.pending: object = None
         """The handler's own, for the request that waits for its answer."""
 
@@ -228,8 +232,20 @@ class Connection(asyncio.Protocol):
         if size < 4:  # noqa: PLR2004 - not found
             self._await_head(now)
             return False
-        head = self._parser.head(data[:size])
-        head.started = now
+        self.started = now
+        block = data[:size]
+        known = self._listener.known.get(block)
+        if known is None or size + known.length > len(data):
+            self._read(block, data)
+            return True
+        end = size + known.length
+        self._head, self._data = known, data[end:]
+        self._hand_over(known, data[size:end])
+        return True
+
+    def _read(self, block: bytes, data: bytes) -> None:
+        """Begin a request whose head is not known, or whose body has not come whole."""
+        head, size = self._parser.head(block), len(block)
         end = size + head.length
         whole = size <= end <= len(data)
         limit, refusal = self._admit(head)
@@ -237,10 +253,11 @@ class Connection(asyncio.Protocol):
             raise refusal
         self._head = head
         if whole:
-            self._data = data[end:]
-            body = data[size:end]
+            self._data, body = data[end:], data[size:end]
             self._complete(body, body, refusal)
-            return True
+            if refusal is None:
+                self._listener.known.keep(block, head)
+            return
         self._data, rest = b"", data[size:]
         if head.length == CHUNKED:
             self._chunked = Chunked(limit)
@@ -248,7 +265,6 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
         self._wait(RECEIVE_SECONDS)
         self._receive(rest)
-        return True
 
     def _await_head(self, now: float) -> None:
         if len(self._data) >= HEAD_BYTES:
@@ -300,6 +316,9 @@ class Connection(asyncio.Protocol):
             return
         if self._parser.finish(raw) != len(body):
             raise Problem(problems.MALFORMED, "it is not clear what the request's body is")
+        self._hand_over(head, body, refusal)
+
+    def _hand_over(self, head: Head, body: bytes, refusal: Problem | None = None) -> None:
         self._busy = True
         self._due = math.inf
         try:
@@ -330,6 +349,7 @@ class Connection(asyncio.Protocol):
         self._due = self._clock() + KEEP_ALIVE_SECONDS
         self._write(status, headers, body, last=last)
         if last:
+            self._refusing = True
             if self._transport is not None:
                 self._transport.close()
             return

@@ -259,6 +259,24 @@ def test_whatever_is_taken_is_what_h11_takes(data: bytes, piece: int) -> None:
     assert all(code in {200, 400, 413, 417} for code in wire.statuses())
 
 
+@settings(max_examples=300, deadline=None)
+@given(streams(), streams(), st.integers(0, 9))
+@example(post() * 2, b"GET /x HTTP/1.0\r\n\r\n" + post(), 0)
+@example(post(b"Content-Length: 3", body=b"abc"), post(b"Content-Length: 3", body=b"ab"), 1)
+def test_what_is_taken_does_not_depend_on_what_was_read_before(
+    before: bytes, data: bytes, piece: int
+) -> None:
+    first, fresh = Wire(), Wire()
+    first.send(before + data)
+    first.send(data)
+    again = Wire(listener=first.listener)
+    again.send(data, piece)
+    fresh.send(data, piece)
+    assert again.door.seen == fresh.door.seen
+    assert again.transport.written == fresh.transport.written
+    assert again.transport.closed == fresh.transport.closed
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 40))
 def test_bytes_of_any_kind_end_in_an_answer_or_in_waiting(data: bytes, piece: int) -> None:

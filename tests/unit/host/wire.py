@@ -87,11 +87,12 @@ class Door:
 class Wire:
     """One client of a door."""
 
-    def __init__(self, *, later: bool = False) -> None:
+    def __init__(self, *, later: bool = False, listener: Listener | None = None) -> None:
         self.clock = Clock()
         self.wheel = Wheel()
         self.door = Door(later=later)
-        self.listener = Listener(self.door, self.wheel, self.clock)
+        self.listener = listener or Listener(self.door, self.wheel, self.clock)
+        self.listener.handler = self.door
         self.transport = FakeTransport()
         self.connection = self.listener()
         self.connection.connection_made(self.transport)
