@@ -107,6 +107,18 @@ def test_a_missing_image_is_said_with_its_name(operator: Platform, namespace: st
     ready(kubectl, namespace, "counter")
 
 
+def test_pods_that_no_node_takes_say_so_and_heal(operator: Platform, namespace: str) -> None:
+    kubectl = operator.kubectl
+    huge = {"resources": {"requests": {"cpu": "250"}}}
+    sandboxes.apply(kubectl, namespace, *sandboxes.counter(host=huge))
+    waiting = sandboxes.wait_for(
+        kubectl, namespace, "counter", "Reconciling", "True", "Unschedulable"
+    )
+    assert "Insufficient cpu" in waiting["message"]
+    sandboxes.apply(kubectl, namespace, *sandboxes.counter(host={}))
+    ready(kubectl, namespace, "counter")
+
+
 def test_a_foreign_object_of_the_same_name_is_not_adopted(
     operator: Platform, namespace: str
 ) -> None:
