@@ -47,6 +47,16 @@ def test_with_a_worker_per_context_a_crash_costs_one_context(host: Host) -> None
     host.until(lambda: host.said("panic: "))
 
 
+def test_what_a_crashed_worker_had_is_measured(host: Host) -> None:
+    labels = {"plugin": "bad", "cause": "Crashed", "kind": "measured"}
+    before = host.metric("reclaimed_bytes_total", **labels)
+    host.call("keep", {"mebibytes": 20}, "a", plugin="bad")
+    host.call("add", {}, "b", plugin="bad")
+    assert host.call("fall", {}, "a", plugin="bad").status == 502
+    given_back = host.metric("reclaimed_bytes_total", **labels) - before
+    assert 20 << 20 <= given_back < 40 << 20
+
+
 def test_step_one_of_a_time_out_interrupts_the_call_and_keeps_the_state(host: Host) -> None:
     host.call("add", {}, "a", plugin="bad")
     started = time.monotonic()

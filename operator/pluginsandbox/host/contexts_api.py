@@ -29,13 +29,11 @@ class BindingView(msgspec.Struct, frozen=True, rename="camel"):
     plugin: str
     generation: int
     live: bool
-    """False while its first call runs, while it is given back, and while it has no worker."""
+    """False while its first call runs, and while it is given back."""
     age_seconds: float
     calls: int
     bytes: int | None
     """Of its worker, measured, where it has one of its own; else unknown."""
-    durable_bytes: int
-    """Of its durable slots, as the host holds them."""
 
 
 class ContextView(msgspec.Struct, frozen=True, rename="camel"):
@@ -156,15 +154,14 @@ class ContextsApi:
 
 
 def _binding(binding: Binding, now: float) -> BindingView:
-    worker = None if binding.state is State.STORED else binding.lane.worker
+    worker = binding.lane.worker
     return BindingView(
         plugin=binding.plugin.name,
         generation=binding.generation,
         live=binding.state is State.LIVE,
         age_seconds=round(now - binding.born, 3),
         calls=binding.calls,
-        bytes=worker.measured_bytes() if worker is not None and binding.lane.own else None,
-        durable_bytes=0 if binding.kept is None else binding.kept.size,
+        bytes=worker.measured_bytes() if binding.lane.own and worker is not None else None,
     )
 
 

@@ -13,6 +13,8 @@ OUT_OF_MEMORY = 71
 BROKEN = 70
 """Exit status of a worker whose own loop failed."""
 
+CLOSED = WorkerExit("Protocol", "it closed its socket")
+
 
 def classify(
     status: int | None, *, killed: WorkerExit | None, oom: Callable[[], bool]
@@ -25,10 +27,10 @@ def classify(
         oom: Asked of a worker that somebody else killed: whether it was for want of memory.
 
     """
-    if killed is not None and (
-        # What it said stays said, even if it got away before the kill.
-        killed.cause == "Protocol" or status is None or _signal(status) == signal.SIGKILL
-    ):
+    # What it said stays said, even if it got away before the kill. A socket also closes when its
+    # owner dies, and on a busy machine it may be a while until that is heard of.
+    said = killed is not None and killed.cause == "Protocol" and killed is not CLOSED
+    if killed is not None and (said or status is None or _signal(status) == signal.SIGKILL):
         return killed
     if status is None:
         return WorkerExit("Signal", "killed with the process that had forked it")

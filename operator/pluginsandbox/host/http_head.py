@@ -67,6 +67,10 @@ class Parser:
         self._complete = False
         self._body_bytes = 0
 
+    def close(self) -> None:
+        """Let go of llhttp's parser, which has hold of this one: no cycle is left to collect."""
+        self._parser = None
+
     # --- llhttp calls back -----------------------------------------------------------------------
 
     def on_url(self, url: bytes) -> None:

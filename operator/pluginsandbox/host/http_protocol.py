@@ -157,6 +157,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._transport = None
         self._data = b""
+        self._parser.close()
         self._listener.connections.discard(self)
         self._listener.wheel.disarm(self)
         if self._busy:

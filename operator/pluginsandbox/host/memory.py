@@ -20,13 +20,23 @@ class Maps(NamedTuple):
 
 def own_maps() -> Maps:
     """Return how much this process has mapped."""
+    fields = _statm()
+    return Maps(total=int(fields[0]) * _PAGE, data=int(fields[5]) * _PAGE)
+
+
+def own_anonymous_bytes() -> int:
+    """Return how much of this process's resident memory is of no file: what a fork begins with."""
+    fields = _statm()
+    return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+def _statm() -> list[bytes]:
     # Not a file object: each page that a fresh fork touches is copied.
     descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fields = os.read(descriptor, 256).split()
+        return os.read(descriptor, 256).split()
     finally:
         os.close(descriptor)
-    return Maps(total=int(fields[0]) * _PAGE, data=int(fields[5]) * _PAGE)
 
 
 def proportional_bytes(pid: int) -> int:

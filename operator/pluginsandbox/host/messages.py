@@ -39,6 +39,8 @@ class Reaped(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
 
     worker: int
     status: int
+    peak_bytes: int
+    """Most that it ever had resident, without what it began with."""
 
 
 FromZygote = Spawned | SpawnFailed | Reaped
@@ -56,7 +58,6 @@ class Start(msgspec.Struct, array_like=True, frozen=True, gc=False):
     secrets: dict[str, str]
     memory_bytes: int
     result_bytes: int
-    durable_bytes: int
     strict: bool
     """Whether the whole wall must stand."""
     describe: bool

@@ -39,8 +39,8 @@ class Parent(Protocol):
     def on_spawn_failed(self, worker: int, message: str) -> None:
         """There will be no such worker."""
 
-    def on_reaped(self, worker: int, status: int) -> None:
-        """The worker is gone; `status` is what waitpid said."""
+    def on_reaped(self, worker: int, status: int, peak_bytes: int) -> None:
+        """The worker is gone; `status` is what waitpid said, `peak_bytes` the most it had."""
 
     def on_zygote_lost(self) -> None:
         """The zygote is gone, and the kernel kills all workers with it."""
@@ -148,7 +148,7 @@ class Nursery:
                 self._parent.on_spawn_failed(message.worker, message.message)
                 self._ask()
             case Reaped():
-                self._parent.on_reaped(message.worker, message.status)
+                self._parent.on_reaped(message.worker, message.status, message.peak_bytes)
 
     def _lost(self) -> None:
         self._end()

@@ -15,12 +15,11 @@ import msgspec
 
 from pluginsandbox.api.host_config import HostConfig, PluginConfig
 from pluginsandbox.host import artefact, confine, memory
-from pluginsandbox.host.frames import FRAME_BYTES, Checkpoint, Failed, Log, Reclaimed, Result
+from pluginsandbox.host.frames import FRAME_BYTES, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.messages import Start
 from pluginsandbox.host.nursery import Nursery
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared, PrepareError, Worker, WorkerEvents, WorkerExit
-from pluginsandbox.sdk.durable import Slots
 from pluginsandbox.sdk.keys import plugin_key
 
 PREPARE_SECONDS = 10.0
@@ -141,10 +140,10 @@ class PythonRuntime:
         if worker in self._workers:
             self._workers[worker].never_came(message)
 
-    def on_reaped(self, worker: int, status: int) -> None:
+    def on_reaped(self, worker: int, status: int, peak_bytes: int) -> None:
         """End a worker."""
         if worker in self._workers:
-            self._workers[worker].gone(status)
+            self._workers[worker].gone(status, peak_bytes)
 
     def on_zygote_lost(self) -> None:
         """End all workers: the kernel kills them with the zygote."""
@@ -179,7 +178,6 @@ class PythonRuntime:
                 secrets=plugin.secrets,
                 memory_bytes=plugin.limits.memory_bytes,
                 result_bytes=plugin.limits.result_bytes,
-                durable_bytes=plugin.limits.durable_bytes,
                 strict=self._config.confinement == "Strict",
                 describe=describe,
                 probe=probe,
@@ -212,9 +210,6 @@ class _Visit:
         """It has ended."""
         del worker
         self._end(end)
-
-    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
-        """Never: it is asked nothing."""
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """Never: it is asked nothing."""

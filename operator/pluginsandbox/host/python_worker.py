@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -20,10 +21,8 @@ from pluginsandbox.host import exits, incoming, memory, segments
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
-    STATE_BYTES,
     Bind,
     Call,
-    Checkpoint,
     Failed,
     FromWorker,
     Loaded,
@@ -32,7 +31,6 @@ from pluginsandbox.host.frames import (
     Panicked,
     Reclaim,
     Reclaimed,
-    Restored,
     Result,
     Segment,
     SegmentWanted,
@@ -40,7 +38,6 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.host.incoming import ProtocolError
 from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
-from pluginsandbox.sdk.durable import MAX_SLOTS
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
 _BURST = 16
@@ -48,9 +45,6 @@ _BURST = 16
 _DYING_SECONDS = 0.2
 # Five times what a worker's own bound lets through, for what piles up while the host stands still.
 _LOGS_PER_SECOND = 1000
-
-# What MessagePack adds to a map of so many names and values.
-_SLOTS_HEADER_BYTES = 5 + 10 * MAX_SLOTS
 
 Size = TypeVar("Size", bytes, int)
 
@@ -92,9 +86,6 @@ class PythonWorker:
         self._on_gone = on_gone
         self._oom = oom
         self._result_bytes = plugin.config.limits.result_bytes
-        self._segment_bytes = (
-            self._result_bytes + plugin.config.limits.durable_bytes + _SLOTS_HEADER_BYTES
-        )
         self._open: dict[int, type[Call | Reclaim]] = {}
         self._segments: dict[int, tuple[int, int]] = {}
         """Call to the memfd that it was given for its result, and its size."""
@@ -137,12 +128,6 @@ class PythonWorker:
         """Start a call; answered by on_result or on_failed."""
         self._open[call] = Call
         large = len(body) >= SEGMENT_BYTES
-        if bind is not None and bind.restored is not None:
-            state = bind.restored.slots
-            if len(state) >= STATE_BYTES or len(body) + len(state) >= SEGMENT_BYTES:
-                large, body = True, body + state
-                moved = Restored(bind.restored.digest, b"", len(state))
-                bind = msgspec.structs.replace(bind, restored=moved)
         frame = Call(
             call,
             self._plugin.index,
@@ -195,11 +180,12 @@ class PythonWorker:
         elif self.loaded is not None:
             self._events.on_ready(self)
 
-    def gone(self, status: int | None) -> None:
+    def gone(self, status: int | None, peak_bytes: int = 0) -> None:
         """Hear that the process is no more; pass on what it said before, then its end.
 
         Args:
             status: What waitpid said; None if nobody could wait for it.
+            peak_bytes: Most that it ever had; 0 if nobody knows.
 
         """
         if self._gone:
@@ -211,7 +197,7 @@ class PythonWorker:
         end = exits.classify(status, killed=self._killed, oom=self._oom)
         if self.refused is not None and self._killed is None:
             end = WorkerExit(end.cause, f"{self.refused.reason}: {self.refused.message}")
-        self._events.on_exit(self, end)
+        self._events.on_exit(self, dataclasses.replace(end, peak_bytes=peak_bytes))
         self._on_gone(self)
 
     def orphaned(self) -> None:
@@ -276,7 +262,9 @@ class PythonWorker:
         elif self.loaded is None:
             self._on_first(frame)
         elif isinstance(frame, Failed):
-            self._on_failed(frame)
+            self._answered(frame.call, Call)
+            self._drop_segment(frame.call)
+            self._events.on_failed(self, frame)
         elif isinstance(frame, Reclaimed):
             self._answered(frame.call, Reclaim)
             self._events.on_reclaimed(self, frame)
@@ -307,32 +295,15 @@ class PythonWorker:
             body = segments.take(descriptor, size)
         elif self._segments:
             self._drop_segment(frame.call)
-        point = frame.checkpoint
-        if point is not None:
-            body, slots = _apart(body, point)
         if len(body) > self._result_bytes:
             raise ProtocolError("it sent a result over limits.resultBytes")
-        if point is None or self._stored(frame.call, point, slots):
-            self._events.on_result(self, frame, body)
-
-    def _on_failed(self, frame: Failed) -> None:
-        self._answered(frame.call, Call)
-        descriptor, size = self._segments.pop(frame.call, (-1, 0))
-        body = segments.take(descriptor, size) if descriptor >= 0 else b""
-        point = frame.checkpoint
-        if point is None or self._stored(frame.call, point, _apart(body, point)[1]):
-            self._events.on_failed(self, frame)
-
-    def _stored(self, call: int, point: Checkpoint, slots: bytes) -> bool:
-        """Have durable slots stored; False if the worker was ended for them."""
-        self._events.on_checkpoint(self, call, point, incoming.slots(slots))
-        return self._killed is None
+        self._events.on_result(self, frame, body)
 
     def _on_segment_wanted(self, frame: SegmentWanted) -> None:
         if self._open.get(frame.call) is not Call or self._segments:
             raise ProtocolError("it asked for a segment for no call, or for a second one")
-        if frame.size > self._segment_bytes:
-            raise ProtocolError("it asked for a segment over limits.resultBytes and durableBytes")
+        if frame.size > self._result_bytes:
+            raise ProtocolError("it asked for a segment over limits.resultBytes")
         descriptor = self._made(segments.empty, frame.size)
         if descriptor < 0:
             return
@@ -374,8 +345,7 @@ class PythonWorker:
     def _closed(self) -> None:
         """Its end of the socket is closed: it is dying, or else it is made to."""
         self._loop.remove_reader(self._socket.fileno())
-        closed = WorkerExit("Protocol", "it closed its socket")
-        self._dying = self._loop.call_later(_DYING_SECONDS, self._end, closed)
+        self._dying = self._loop.call_later(_DYING_SECONDS, self._end, exits.CLOSED)
 
     def _end(self, end: WorkerExit) -> None:
         if self._killed is None and not self._gone:
@@ -406,12 +376,3 @@ class PythonWorker:
         for descriptor, _ in self._segments.values():
             os.close(descriptor)
         self._segments.clear()
-
-
-def _apart(body: bytes, point: Checkpoint) -> tuple[bytes, bytes]:
-    """Return payload and durable slots of an answer, wherever they travelled."""
-    if not point.size:
-        return body, point.slots
-    if point.size > len(body):
-        raise ProtocolError("it named more durable slots than it sent")
-    return body[: -point.size], body[-point.size :]

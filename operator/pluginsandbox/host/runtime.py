@@ -12,16 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pluginsandbox.api.host_config import PluginConfig
-from pluginsandbox.host.frames import (
-    Bind,
-    Checkpoint,
-    Failed,
-    FunctionInfo,
-    Log,
-    Reclaimed,
-    Result,
-)
-from pluginsandbox.sdk.durable import Slots
+from pluginsandbox.host.frames import Bind, Failed, FunctionInfo, Log, Reclaimed, Result
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +51,8 @@ class WorkerExit:
     """Killed (by us) | Signal | Exit | Denied (SIGSYS) | Memory | Protocol (it broke the frame)."""
     detail: str
     """For a person, for example `signal SIGSEGV`."""
+    peak_bytes: int = dataclasses.field(default=0, compare=False)
+    """Most that it ever had resident, without what it began with; 0 if nobody knows."""
 
 
 class WorkerEvents(Protocol):
@@ -67,9 +60,6 @@ class WorkerEvents(Protocol):
 
     def on_ready(self, worker: Worker) -> None:
         """The plugin is imported and the worker serves; at most once, before any answer."""
-
-    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
-        """A call changed durable slots; its on_result or on_failed follows at once."""
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """A call returned; `body` is the payload, wherever it travelled."""

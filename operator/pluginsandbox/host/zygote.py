@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
-from pluginsandbox.host import confine, worker
+from pluginsandbox.host import confine, memory, worker
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
@@ -78,6 +78,7 @@ class Zygote:
         self._pid = os.getpid()
         self._workers: dict[int, int] = {}
         """Process id to the host's number of the worker."""
+        self._inherited = memory.own_anonymous_bytes()
         self._decoder = msgspec.msgpack.Decoder(Spawn)
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -137,12 +138,13 @@ class Zygote:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
                 return
-            self._tell(Reaped(self._workers.pop(pid), status))
+            peak = max(0, (usage.ru_maxrss << 10) - self._inherited)
+            self._tell(Reaped(self._workers.pop(pid), status, peak))
 
     def _tell(self, message: FromZygote, *descriptors: int) -> None:
         socket.send_fds(self._channel, [self._encoder.encode(message)], descriptors)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pluginsandbox.host.contexts import ContextTable
+from typing import get_args
+
+import pytest
+
+from pluginsandbox.host.contexts import Cause, ContextTable
 from tests.unit.host.fake_runtime import Bench, config, plugin
 
 
@@ -137,6 +141,43 @@ def test_bytes_are_measured_where_the_worker_goes_with_its_context() -> None:
     assert value(bench, "reclaimed_bytes_total", **labels, kind="measured") == 5 << 20
     assert value(bench, "reclaimed_bytes_total", **labels, kind="reported") == 0
     assert value(bench, "reclaims_total", **labels) == 1
+
+
+@pytest.mark.parametrize(("killed", "measured"), [(False, 7 << 20), (True, 5 << 20)])
+def test_a_worker_that_dies_with_many_bindings_is_measured_once(
+    *, killed: bool, measured: int
+) -> None:
+    bench = Bench(config())
+    bench.run()
+    for name in ("a", "b", "c"):
+        bench.call(context=name)
+    bench.run()
+    if killed:
+        (lane,) = bench.plugin().pool.lanes  # type: ignore[union-attr]  # it is loaded
+        lane.kill("Timeout")
+    bench.runtime.workers[0].die()
+    labels = {"plugin": "echo", "cause": "Crashed"}
+    assert value(bench, "reclaims_total", **labels) == 3
+    assert value(bench, "reclaimed_bytes_total", **labels, kind="measured") == measured
+
+
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_cause_is_counted_timed_and_measured(cause: Cause) -> None:
+    bench = Bench(config(plugin(), plugin("own", own=True)))
+    bench.run()
+    bench.call()
+    bench.call(plugin="own")
+    bench.run()
+    bench.end("a", cause)
+    bench.run()
+    for name, kind in (("echo", "reported"), ("own", "measured")):
+        labels = {"plugin": name, "cause": cause}
+        assert value(bench, "reclaims_total", **labels) == 1
+        assert value(bench, "reclaim_duration_seconds_count", **labels) == 1
+        assert value(bench, "reclaimed_bytes_total", **labels, kind=kind) > 0
 
 
 def test_the_end_is_told_when_all_is_gone_and_once() -> None:

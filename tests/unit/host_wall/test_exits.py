@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY, classify
+from pluginsandbox.host.exits import BROKEN, CLOSED, OUT_OF_MEMORY, classify
 from pluginsandbox.host.runtime import WorkerExit
 
 OURS = WorkerExit("Killed", "killed by the host")
@@ -52,6 +52,11 @@ def test_a_worker_that_was_faster_than_our_kill_died_its_own_death() -> None:
 
 def test_a_worker_that_lied_and_left_before_our_kill_still_lied() -> None:
     assert classify(exited(BROKEN), killed=LIE, oom=lambda: False) is LIE
+
+
+def test_a_worker_whose_socket_closed_because_it_died_did_not_lie() -> None:
+    assert classify(signal.SIGSYS, killed=CLOSED, oom=lambda: False).cause == "Denied"
+    assert classify(signal.SIGKILL, killed=CLOSED, oom=lambda: False) is CLOSED
 
 
 def test_the_encoding_is_that_of_this_system() -> None:
