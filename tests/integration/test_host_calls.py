@@ -19,7 +19,7 @@ METRICS = {
     *("call_duration_seconds", "bind_duration_seconds", "load_duration_seconds", "contexts"),
     *("bindings", "reclaims_total", "reclaim_duration_seconds", "reclaimed_bytes_total"),
     *("worker_exits_total", "denials_total", "inflight_calls", "queued_calls"),
-    "refused_calls_total",
+    *("refused_calls_total", "restores_total", "restore_duration_seconds", "durable_bytes"),
 }
 
 

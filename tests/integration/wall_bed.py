@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pluginsandbox.api.host_config import HostConfig, PluginConfig, PluginLimits
-from pluginsandbox.host.frames import Bind, Codec, Failed, Log, Reclaimed, Result
+from pluginsandbox.host.frames import Bind, Checkpoint, Codec, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.python_runtime import PythonRuntime
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared, Worker, WorkerExit
+from pluginsandbox.sdk.durable import Slots
 
 SECONDS = 20.0
 """Longer than anything here takes on a busy machine."""
@@ -52,6 +53,7 @@ class Recorder:
     def __init__(self) -> None:
         self.worker: PythonWorker | None = None
         self.logs: list[Log] = []
+        self.points: list[tuple[int, int, int, Slots]] = []
         self.answers: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.over: asyncio.Future[WorkerExit] = asyncio.get_running_loop().create_future()
@@ -117,6 +119,10 @@ class Recorder:
     def on_ready(self, worker: Worker) -> None:
         del worker
         self.ready.set_result(True)
+
+    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
+        del worker
+        self.points.append((call, point.epoch, point.n, slots))
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         del worker

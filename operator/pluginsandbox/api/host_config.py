@@ -16,6 +16,20 @@ CONFIG_FILE = "config.json"
 Isolation = Literal["PerPlugin", "PerContext"]
 Confinement = Literal["Strict", "BestEffort"]
 
+DURABLE_CONTEXTS = 64
+"""So many contexts of a plugin may fill their durable slots to the limit at the same time."""
+
+
+def durable_room(durable_bytes: int, max_contexts: int) -> int:
+    """Return the bytes that one pod sets aside for the durable slots of a plugin.
+
+    Args:
+        durable_bytes: What one context may have.
+        max_contexts: Contexts of the plugin in the pod.
+
+    """
+    return durable_bytes * min(max_contexts, DURABLE_CONTEXTS)
+
 
 class PluginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of one plugin, units in the names."""
@@ -29,6 +43,13 @@ class PluginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_contexts: int = 1000
     request_bytes: int = 1 << 20
     result_bytes: int = 1 << 20
+    durable_bytes: int = 64 << 10
+    """State in durable slots of one context."""
+
+    @property
+    def durable_room(self) -> int:
+        """Bytes that the durable slots of all contexts in one pod may take together."""
+        return durable_room(self.durable_bytes, self.max_contexts)
 
 
 class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

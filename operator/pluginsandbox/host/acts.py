@@ -209,6 +209,7 @@ class Probe:
     """What a worker serves instead of a plugin: its own only binding, with one function."""
 
     exit_error = ""
+    durable = None
 
     def bind(self, *_: object) -> Probe:
         """Return what serves every context."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pluginsandbox.api.host_config import HostConfig
 from pluginsandbox.host.contexts import ContextTable
+from pluginsandbox.host.durable import DurableStore
 from pluginsandbox.host.hashes import Hasher
 from pluginsandbox.host.invoke import Invoker
 from pluginsandbox.host.lane import Services
@@ -53,8 +54,19 @@ class Host:
         )
         self.table = ContextTable(self.first_generation)
         log = PluginLog(self.hasher, self.wheel, clock)
+        self.plugins = {
+            plugin.name: Plugin(index, plugin, self.metrics)
+            for index, plugin in enumerate(config.plugins)
+        }
+        self.durable = DurableStore(self.table, self.plugins)
         self.reclaimer = Reclaimer(
-            self.table, self.wheel, clock, config.idle_timeout_seconds, self.metrics, log
+            self.table,
+            self.wheel,
+            clock,
+            config.idle_timeout_seconds,
+            self.durable,
+            self.metrics,
+            log,
         )
         self.invoker = Invoker(
             self.table,
@@ -63,12 +75,9 @@ class Host:
             clock,
             self.load,
             log,
+            self.durable,
             config,
         )
-        self.plugins = {
-            plugin.name: Plugin(index, plugin, self.metrics)
-            for index, plugin in enumerate(config.plugins)
-        }
         self.confinement: Confinement | None = None
         """What the wall is made of, once that is proven."""
         self.was_ready = False

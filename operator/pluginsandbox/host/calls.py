@@ -88,6 +88,16 @@ class Call(abc.ABC):
         """Waited, bound, ran."""
         self.timer: CallTimer | None = None
 
+    @property
+    def restored(self) -> bool:
+        """Whether it bound the context with durable state of an earlier binding."""
+        return self.new and self.binding.restored
+
+    @property
+    def bound(self) -> str:
+        """What the binding is that it made: `new` or `restored`."""
+        return "restored" if self.binding.restored else "new"
+
     def wait(self, level: Level, now: float) -> None:
         """Be counted as waiting."""
         self.queued = True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from pluginsandbox.host.calls import Call
+    from pluginsandbox.host.durable import Kept
     from pluginsandbox.host.lane import Lane
     from pluginsandbox.host.plugins import Plugin
 
@@ -33,6 +34,8 @@ class State(enum.Enum):
     LIVE = enum.auto()
     RECLAIMING = enum.auto()
     """The worker has been told to give it back."""
+    STORED = enum.auto()
+    """It has no worker; its durable state waits here for the next call to bind it anew."""
     GONE = enum.auto()
 
 
@@ -43,24 +46,41 @@ class Binding:
         context: Where.
         plugin: Who.
         generation: Unique and increasing over the life of the host and of those before it; also
-            the handle by which the worker knows the binding.
-        lane: What serves it.
+            the handle by which the worker knows the binding. Grows when it is bound anew.
         now: Seconds on the host's clock.
 
     """
 
-    __slots__ = ("born", "calls", "context", "generation", "lane", "plugin", "state")
+    __slots__ = (
+        *("born", "calls", "context", "generation", "kept", "lane", "plugin"),
+        *("restored", "state"),
+    )
 
-    def __init__(
-        self, context: Context, plugin: Plugin, generation: int, lane: Lane, now: float
-    ) -> None:
+    lane: Lane
+    """What serves it; not to be used while it is `STORED`."""
+
+    def __init__(self, context: Context, plugin: Plugin, generation: int, now: float) -> None:
         self.context = context
         self.plugin = plugin
         self.generation = generation
-        self.lane = lane
         self.born = now
         self.calls = 0
+        self.state = State.STORED
+        self.kept: Kept | None = None
+        """Its durable state as of the last answer; None when it has none."""
+        self.restored = False
+        """It began with durable state of an earlier one."""
+
+    def serve(self, lane: Lane) -> None:
+        """Have a lane serve it from now on; nothing of it has reached the lane's worker."""
+        self.lane = lane
         self.state = State.NEW
+        lane.bindings[self.generation] = self
+
+    def leave(self) -> None:
+        """Have no lane any more; its durable state waits."""
+        self.lane.bindings.pop(self.generation, None)
+        self.state = State.STORED
 
 
 class Keeper(Protocol):
@@ -196,7 +216,21 @@ class ContextTable:
 
     def bind(self, context: Context, plugin: Plugin, lane: Lane, now: float) -> Binding:
         """Put a plugin into a context that does not have it."""
-        binding = Binding(context, plugin, self._next(), lane, now)
+        binding = Binding(context, plugin, self._next(), now)
+        binding.serve(lane)
+        context.bindings.append(binding)
+        return binding
+
+    def rebind(self, binding: Binding, lane: Lane) -> None:
+        """Have a lane serve a binding that waited without one: it is a new generation."""
+        binding.generation = self._next()
+        binding.restored = True
+        binding.serve(lane)
+
+    def add_stored(self, context: Context, plugin: Plugin, generation: int, now: float) -> Binding:
+        """Put a binding into a context that another host had; generations go on above its own."""
+        self._generation = max(self._generation, generation)
+        binding = Binding(context, plugin, generation, now)
         context.bindings.append(binding)
         return binding
 

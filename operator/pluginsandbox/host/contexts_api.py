@@ -29,11 +29,13 @@ class BindingView(msgspec.Struct, frozen=True, rename="camel"):
     plugin: str
     generation: int
     live: bool
-    """False while its first call runs, and while it is given back."""
+    """False while its first call runs, while it is given back, and while it has no worker."""
     age_seconds: float
     calls: int
     bytes: int | None
     """Of its worker, measured, where it has one of its own; else unknown."""
+    durable_bytes: int
+    """Of its durable slots, as the host holds them."""
 
 
 class ContextView(msgspec.Struct, frozen=True, rename="camel"):
@@ -154,14 +156,15 @@ class ContextsApi:
 
 
 def _binding(binding: Binding, now: float) -> BindingView:
-    worker = binding.lane.worker
+    worker = None if binding.state is State.STORED else binding.lane.worker
     return BindingView(
         plugin=binding.plugin.name,
         generation=binding.generation,
         live=binding.state is State.LIVE,
         age_seconds=round(now - binding.born, 3),
         calls=binding.calls,
-        bytes=worker.measured_bytes() if binding.lane.own and worker is not None else None,
+        bytes=worker.measured_bytes() if worker is not None and binding.lane.own else None,
+        durable_bytes=0 if binding.kept is None else binding.kept.size,
     )
 
 

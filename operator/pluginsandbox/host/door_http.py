@@ -59,7 +59,7 @@ class HttpCall(Call):
         return (
             f"Server-Timing: queue;dur={waited * 1e3:.3f}, bind;dur={bound * 1e3:.3f}, "
             f"call;dur={ran * 1e3:.3f}\r\n"
-            f"Sandbox-Binding: {'new' if self.new else 'live'}; "
+            f"Sandbox-Binding: {self.bound if self.new else 'live'}; "
             f"generation={self.binding.generation}\r\n"
         )
 

@@ -14,6 +14,8 @@ import msgspec
 # From here on a copy through the socket costs more than a sealed memfd, and the default socket
 # buffer (208 KiB) would soon refuse the message.
 SEGMENT_BYTES = 64 << 10
+# Durable slots of this size and more go into a memfd, so that the words of an error have room.
+STATE_BYTES = SEGMENT_BYTES // 2
 # Largest frame: header, context and traceparent are bounded far below 4 KiB.
 FRAME_BYTES = SEGMENT_BYTES + (4 << 10)
 
@@ -35,12 +37,24 @@ class _Untrusted(_Frame, frozen=True, forbid_unknown_fields=True):
     pass
 
 
+class Restored(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The durable slots that a binding begins with."""
+
+    digest: str
+    """Of the code that wrote them; empty if unknown."""
+    slots: bytes
+    """Map of attribute to encoded value, or nil; empty when `size` is set."""
+    size: int = 0
+    """That many bytes at the end of the call's segment are the map."""
+
+
 class Bind(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Fused into the first call of a binding: who the context is."""
 
     tenant: str
     context: str
     generation: int
+    restored: Restored | None = None
 
 
 # --- host to worker ------------------------------------------------------------------------------
@@ -91,6 +105,21 @@ ToWorker = Call | Reclaim | Segment | Panicked
 # --- worker to host ------------------------------------------------------------------------------
 
 
+class Checkpoint(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
+    """The durable slots that a call changed; the first of an epoch holds all of them."""
+
+    epoch: int
+    """Generation of the binding."""
+    n: int
+    """1 for the first of the epoch, and one more each time."""
+    slots: bytes
+    """As in `Restored`."""
+    size: int = 0
+    """That many bytes at the end of the call's segment are the map."""
+
+
 class FunctionInfo(
     msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
 ):
@@ -132,6 +161,7 @@ class Result(_Untrusted, frozen=True, tag=3):
     segment: bool = False
     """The payload is in the segment of this call, `size` bytes of it."""
     size: int = 0
+    checkpoint: Checkpoint | None = None
 
 
 class Failed(_Untrusted, frozen=True, tag=4):
@@ -139,7 +169,8 @@ class Failed(_Untrusted, frozen=True, tag=4):
 
     call: int
     kind: str
-    """Arguments | Raised | Timeout | Result (unencodable, too large) | Start (on_start raised)."""
+    """Arguments | Raised | Timeout | Result (unencodable, too large) | Start (on_start raised) |
+    Restore (on_restore refused the state) | Durable (the slots cannot be stored)."""
     type: str
     """Name of the exception's class."""
     message: str
@@ -148,6 +179,7 @@ class Failed(_Untrusted, frozen=True, tag=4):
     """Path of the argument at fault, for kind Arguments."""
     bound: bool = True
     bind_seconds: float = 0.0
+    checkpoint: Checkpoint | None = None
 
 
 class Reclaimed(_Untrusted, frozen=True, tag=5):

@@ -9,6 +9,7 @@ import msgspec
 
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
+    Checkpoint,
     Failed,
     FromWorker,
     Loaded,
@@ -18,16 +19,18 @@ from pluginsandbox.host.frames import (
     Result,
     SegmentWanted,
 )
+from pluginsandbox.sdk.durable import Slots
 
 MESSAGE_CHARACTERS = 4200
 """Longest text a worker sends: a log line and the word that it was cut."""
 _SECONDS = 86400.0
 _BYTES = 1 << 40
 _LEVELS = frozenset(("debug", "info", "warning", "error"))
-_FAILURES = frozenset(("Arguments", "Raised", "Timeout", "Result", "Start"))
+_FAILURES = frozenset(("Arguments", "Raised", "Timeout", "Result", "Start", "Restore", "Durable"))
 _REASONS = frozenset(("ImportFailed", "EntryPointInvalid", "ConfinementImpossible"))
 
 _decode = msgspec.msgpack.Decoder(FromWorker).decode
+_decode_slots = msgspec.msgpack.Decoder(Slots).decode
 
 
 class ProtocolError(Exception):
@@ -55,18 +58,33 @@ def decode(data: bytes | memoryview) -> FromWorker:
     return frame
 
 
+def slots(data: bytes) -> Slots:
+    """Read the durable slots of a checkpoint.
+
+    Raises:
+        ProtocolError: They are malformed; how many and how large they are is not looked at.
+
+    """
+    try:
+        return _decode_slots(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"it sent malformed durable slots: {error}") from error
+
+
 def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each kind
     # Comparisons are written so that NaN fails them.
     match frame:
         case Result():
             seconds = 0.0 <= frame.bind_seconds <= _SECONDS
-            return seconds and len(frame.body) < SEGMENT_BYTES and 0 <= frame.size <= _BYTES
+            size = len(frame.body) < SEGMENT_BYTES and 0 <= frame.size <= _BYTES
+            return seconds and size and _is_bounded(frame.checkpoint)
         case Failed():
             texts = (frame.type, frame.message, frame.argument)
             return (
                 frame.kind in _FAILURES
                 and 0.0 <= frame.bind_seconds <= _SECONDS
                 and all(len(text) <= MESSAGE_CHARACTERS for text in texts)
+                and _is_bounded(frame.checkpoint)
             )
         case Reclaimed():
             return 0 <= frame.reported_bytes <= _BYTES and len(frame.error) <= MESSAGE_CHARACTERS
@@ -78,3 +96,7 @@ def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each ki
             return 0.0 <= frame.load_seconds <= _SECONDS and 0.0 <= frame.start_seconds <= _SECONDS
         case LoadFailed():
             return frame.reason in _REASONS and len(frame.message) <= MESSAGE_CHARACTERS
+
+
+def _is_bounded(point: Checkpoint | None) -> bool:
+    return point is None or (point.n > 0 and 0 <= point.size <= _BYTES)

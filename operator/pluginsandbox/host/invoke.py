@@ -18,17 +18,22 @@ from pluginsandbox.host import problem as problems
 from pluginsandbox.host import verdicts
 from pluginsandbox.host.calls import ANY_GENERATION, Call, CallTimer, Errand
 from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State, Tombstone
-from pluginsandbox.host.frames import Failed, Log, Result
+from pluginsandbox.host.durable import FIRST, DurableStore, Refusal
+from pluginsandbox.host.frames import Checkpoint, Failed, Log, Result
 from pluginsandbox.host.lane import GRACE_SECONDS, NOT_STARTED, Item, Lane
 from pluginsandbox.host.load import Load
 from pluginsandbox.host.plugin_log import PluginLog
 from pluginsandbox.host.plugins import Plugin
+from pluginsandbox.host.pool import Pool
 from pluginsandbox.host.problem import Problem
 from pluginsandbox.host.reclaim import Reclaimer
 from pluginsandbox.host.runtime import WorkerExit
 from pluginsandbox.host.timers import Wheel
+from pluginsandbox.sdk.durable import Slots
 
 log = structlog.get_logger(__name__)
+
+STORED = State.STORED
 
 
 class Invoker:
@@ -41,6 +46,7 @@ class Invoker:
         clock: Seconds.
         load: Counts what comes and goes.
         log: Where plugins' own words go.
+        durable: Where durable slots are kept.
         config: How long contexts live, how many calls may wait and how long.
 
     """
@@ -53,6 +59,7 @@ class Invoker:
         clock: Callable[[], float],
         load: Load,
         log: PluginLog,
+        durable: DurableStore,
         config: HostConfig,
     ) -> None:
         self._table = table
@@ -61,6 +68,7 @@ class Invoker:
         self._clock = clock
         self._load = load
         self._log = log
+        self._durable = durable
         self._deadline_seconds = config.deadline_seconds
         self._max_queued = config.max_queued_calls
         self._queue_seconds = config.queue_timeout_milliseconds / 1000
@@ -110,6 +118,8 @@ class Invoker:
                 self._check_existing(call, binding)
             if binding is None:
                 binding = self._bind(call, context, now)
+            elif binding.state is STORED:
+                self._rebind(call, binding)
             elif self._load.queued.count >= self._max_queued and not binding.lane.at_once:
                 self._check_queue(call)
         except Problem as problem:
@@ -134,9 +144,7 @@ class Invoker:
                 f"{plugin.name} is bound in {plugin.bindings} contexts, as many as maxContexts "
                 "allows; release one with DELETE /v1/contexts/{id}, or raise the limit",
             )
-        lane = pool.peek()
-        if lane is None or not lane.at_once:
-            self._check_queue(call)
+        self._check_room(call, pool)
         ended = None
         if call.context is None:
             context = self._table.add_fresh(call.tenant, now)
@@ -145,9 +153,17 @@ class Invoker:
             context = context or self.open_context(call.tenant, call.context, now)
         lane = pool.choose(ended.detail if ended is not None else "")
         binding = self._table.bind(context, plugin, lane, now)
-        lane.bindings[binding.generation] = binding
         plugin.bindings += 1
         return binding
+
+    def _rebind(self, call: Call, binding: Binding) -> None:
+        """Give a lane to a binding whose durable state waits here."""
+        pool = call.plugin.pool
+        if pool is None:
+            raise verdicts.unloaded(call.plugin)
+        self._check_room(call, pool)
+        died = binding.kept.died if binding.kept is not None else ""
+        self._table.rebind(binding, pool.choose(died))
 
     def open_context(self, tenant: str, name: str, now: float) -> Context:
         """Make a context that is not there yet; it ends by itself when its time comes."""
@@ -159,8 +175,17 @@ class Invoker:
     def _check_existing(self, call: Call, binding: Binding | None) -> None:
         if binding is None:
             raise verdicts.gone(call, self._tombstone(call), None)
-        if call.existing not in {ANY_GENERATION, binding.generation}:
+        if call.existing == ANY_GENERATION:
+            return
+        if binding.state is STORED:
+            raise verdicts.stored(call, binding)
+        if call.existing != binding.generation:
             raise verdicts.gone(call, None, binding.generation)
+
+    def _check_room(self, call: Call, pool: Pool) -> None:
+        lane = pool.peek()
+        if lane is None or not lane.at_once:
+            self._check_queue(call)
 
     def _check_queue(self, call: Call) -> None:
         if not call.admitted and self._load.queued.count >= self._max_queued:
@@ -246,6 +271,14 @@ class Invoker:
 
     # --- what lanes tell -------------------------------------------------------------------------
 
+    def on_checkpoint(self, binding: Binding, point: Checkpoint, slots: Slots) -> Refusal:
+        """Keep the durable slots that a call changed."""
+        restored = point.n == FIRST and binding.kept is not None
+        refusal = self._durable.store(binding, point.epoch, point.n, slots)
+        if restored and not refusal:
+            binding.plugin.metrics.restores(binding.plugin.name, "restored").inc()
+        return refusal
+
     def on_result(self, call: Call, started: float, now: float, frame: Result, body: bytes) -> None:
         """Answer a call that returned."""
         if call.new:
@@ -288,7 +321,10 @@ class Invoker:
         if call.binding.lane.own:
             waited, bound = 0.0, bound + waited
         call.seconds = (waited, bound, ran)
-        call.plugin.metrics.bind_duration(call.plugin.name).observe(bound)
+        name, metrics = call.plugin.name, call.plugin.metrics
+        metrics.bind_duration(name).observe(bound)
+        if call.restored:
+            metrics.restore_duration(name).observe(bound)
 
     def on_expired(self, call: Call, now: float) -> None:
         """Answer a call that waited too long for its worker."""
@@ -307,12 +343,21 @@ class Invoker:
         """Place a call anew whose binding never came to be."""
         self._again(call, self._clock())
 
-    def on_unbound(self, binding: Binding) -> None:
-        """Take out a binding that the worker does not have."""
-        if binding.state is State.BINDING:
+    def on_unbound(self, binding: Binding, failed: Failed) -> None:
+        """Take out a binding that the worker does not have, or keep what is durable of it."""
+        if binding.kept is not None:
+            self._on_unrestored(binding, failed)
+        elif binding.state is State.BINDING:
             self._reclaimer.discard(binding)
         else:
             self._reclaimer.lose(binding, "Crashed", "the worker had forgotten it", 0.0, None)
+
+    def _on_unrestored(self, binding: Binding, failed: Failed) -> None:
+        if failed.kind != "Restore" or binding.state is not State.BINDING:
+            self._reclaimer.store(binding, "")
+            return
+        binding.plugin.metrics.restores(binding.plugin.name, "refused").inc()
+        self._reclaimer.lose(binding, "Evicted", "", failed.bind_seconds, None)
 
     def on_given_back(self, errand: Errand, now: float) -> None:
         """Go on with the context whose binding is gone."""
@@ -373,6 +418,9 @@ class Invoker:
     def _lose(
         self, binding: Binding, lane: Lane, end: WorkerExit, now: float, measured: int | None
     ) -> None:
+        if binding.kept is not None and not self.closing and not binding.context.fresh:
+            self._reclaimer.store(binding, end.detail)
+            return
         cause: Cause = "Shutdown" if self.closing else "Crashed"
         seconds = now - lane.ended if lane.ending else 0.0
         self._reclaimer.lose(binding, cause, end.detail, seconds, measured)

@@ -15,11 +15,13 @@ from typing import Protocol
 
 from pluginsandbox.host.calls import Call, Errand
 from pluginsandbox.host.contexts import Binding, State
-from pluginsandbox.host.frames import Bind, Failed, Log, Reclaimed, Result
+from pluginsandbox.host.durable import Refusal
+from pluginsandbox.host.frames import Bind, Checkpoint, Failed, Log, Reclaimed, Restored, Result
 from pluginsandbox.host.load import Level
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.runtime import Runtime, Worker, WorkerExit
 from pluginsandbox.host.timers import NOWHERE, Wheel
+from pluginsandbox.sdk.durable import Slots, encode
 
 # Deep enough that a worker finds its next call waiting, shallow enough to be called back.
 WINDOW_FRAMES = 16
@@ -33,12 +35,16 @@ START_SECONDS = 30.0
 
 NOT_STARTED = WorkerExit("Killed", "it was not started again")
 UNBINDABLE = frozenset({State.BINDING, State.LIVE})
+UNBOUND = frozenset({State.GONE, State.STORED})
 
 Item = Call | Errand
 
 
 class Keeper(Protocol):
     """Who owns the calls: told what became of them, and asked to place them anew."""
+
+    def on_checkpoint(self, binding: Binding, point: Checkpoint, slots: Slots) -> Refusal:
+        """A call changed durable slots; says why its worker must be ended, if it must."""
 
     def on_result(self, call: Call, started: float, now: float, frame: Result, body: bytes) -> None:
         """A call returned."""
@@ -49,8 +55,8 @@ class Keeper(Protocol):
     def on_given_back(self, errand: Errand, now: float) -> None:
         """An errand is over: its binding is gone from the worker, or never was there."""
 
-    def on_unbound(self, binding: Binding) -> None:
-        """The worker says that a binding is not there: `on_start` failed."""
+    def on_unbound(self, binding: Binding, failed: Failed) -> None:
+        """The worker says that a binding is not there: `on_start` or `on_restore` failed."""
 
     def on_expired(self, call: Call, now: float) -> None:
         """A call waited too long; it has not run."""
@@ -161,7 +167,7 @@ class Lane:
         """End the worker; the keeper's `on_lost` follows.
 
         Args:
-            why: Timeout | Start | Protocol | Reclaimed | Shutdown.
+            why: Timeout | Start | Protocol | Durable | Reclaimed | Shutdown.
 
         """
         if self.worker is None:
@@ -212,7 +218,10 @@ class Lane:
         bind = None
         if binding.state is State.NEW:
             binding.state = State.BINDING
-            bind = Bind(call.tenant, binding.context.name, binding.generation)
+            restored = None
+            if binding.kept is not None:
+                restored = Restored(binding.kept.digest, encode(binding.kept.slots))
+            bind = Bind(call.tenant, binding.context.name, binding.generation, restored)
             call.new = True
         # on_start has the same time as the call itself.
         call.patience = call.budget * 2 if call.new else call.budget
@@ -245,21 +254,31 @@ class Lane:
             if item.done:
                 waiting.popleft()
                 continue
-            unbound = item.binding.state is State.GONE
-            if not unbound and not self._goes(item):
+            binding = item.binding
+            if isinstance(item, Call) and (binding.state in UNBOUND or binding.lane is not self):
+                self._unplace(binding, now)
+                continue
+            if not self._goes(item):
                 return
             waiting.popleft()
             if isinstance(item, Errand):
-                if item.binding.state is State.LIVE:
+                if binding.state is State.LIVE:
                     self._send(item, now)
                 else:
                     self._keeper.on_given_back(item, now)
             else:
                 item.go(self._services.queued, now)
-                if unbound:
-                    self._keeper.on_unplaced(item)
-                else:
-                    self._send(item, now)
+                self._send(item, now)
+
+    def _unplace(self, binding: Binding, now: float) -> None:
+        """Hand back, in order, the calls that wait for a binding which is not here."""
+        calls = [i for i in self._waiting if isinstance(i, Call) and i.binding is binding]
+        for call in calls:
+            self._waiting.remove(call)
+        for call in calls:
+            if not call.done:
+                call.go(self._services.queued, now)
+                self._keeper.on_unplaced(call)
 
     # --- from the worker -------------------------------------------------------------------------
 
@@ -273,6 +292,16 @@ class Lane:
         self.ready_since = now
         self._keeper.on_ready(self)
         self._fill(now)
+
+    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
+        """Have the durable slots stored that a call changed, before its answer is handed on."""
+        del worker
+        head = self._sent[0] if self._sent else None
+        refusal: Refusal = "Protocol"
+        if isinstance(head, Call) and head.id == call:
+            refusal = self._keeper.on_checkpoint(head.binding, point, slots)
+        if refusal:
+            self.kill(refusal)
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """Hand a result to its call."""
@@ -296,8 +325,10 @@ class Lane:
             self.kill("Protocol")
             return
         binding = call.binding
-        if not failed.bound and binding.state in UNBINDABLE:
-            self._keeper.on_unbound(binding)
+        if not failed.bound and binding.state in UNBINDABLE and binding.lane is self:
+            self._keeper.on_unbound(binding, failed)
+            if self.own:  # nobody else can have this worker
+                self.kill("Reclaimed")
         elif call.new:
             binding.state = State.LIVE
         started = self._next(now)

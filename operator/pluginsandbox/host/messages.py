@@ -58,6 +58,7 @@ class Start(msgspec.Struct, array_like=True, frozen=True, gc=False):
     secrets: dict[str, str]
     memory_bytes: int
     result_bytes: int
+    durable_bytes: int
     strict: bool
     """Whether the whole wall must stand."""
     describe: bool

@@ -45,11 +45,14 @@ class Plugin:
         """Its calls in the host, those that wait included."""
         self.queued = 0
         """Those that wait for a worker."""
+        self.durable_bytes = 0
+        """Held of its durable slots, of all contexts."""
         self.metrics = metrics
         self._durations: dict[tuple[int, str], Series] = {}
         metrics.bindings(self.name).set_function(lambda: self.bindings)
         metrics.inflight_calls(self.name).set_function(lambda: self.calls - self.queued)
         metrics.queued_calls(self.name).set_function(lambda: self.queued)
+        metrics.durable_bytes(self.name).set_function(lambda: self.durable_bytes)
 
     @property
     def artefact(self) -> Prepared:

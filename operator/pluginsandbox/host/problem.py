@@ -59,6 +59,13 @@ START = Kind(
 RESULT = Kind(
     "result", HTTPStatus.INTERNAL_SERVER_ERROR, "The plugin's result cannot be sent", "yes"
 )
+DURABLE = Kind(
+    "durable",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "The plugin's durable slots cannot be stored",
+    "yes",
+)
+UNRESTORED = Kind("unrestored", HTTPStatus.GONE, "The stored state was refused", "no")
 WORKER_DIED = Kind("worker-died", HTTPStatus.BAD_GATEWAY, "The plugin's worker died", "maybe")
 WORKER_LOST = Kind(
     "worker-lost", HTTPStatus.BAD_GATEWAY, "The plugin's worker died before the call", "no", 1

@@ -21,9 +21,10 @@ import msgspec
 
 from pluginsandbox.host import landlock
 from pluginsandbox.host.acts import ACTS, Attempt, Outcome, Targets
-from pluginsandbox.host.frames import Bind, Codec, Failed, Log, Reclaimed, Result
+from pluginsandbox.host.frames import Bind, Checkpoint, Codec, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.python_runtime import PythonRuntime
 from pluginsandbox.host.runtime import Act, Confinement, Worker, WorkerExit
+from pluginsandbox.sdk.durable import Slots
 
 FATAL = (
     *("process-vm-host", "process-vm-sibling", "ptrace-host", "ptrace-sibling", "kcmp"),
@@ -121,6 +122,9 @@ class _Prober:
         """It is behind the wall."""
         if not self.ready.done():
             self.ready.set_result(worker)
+
+    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
+        """Pass over: it has no durable slots."""
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """It lived to tell."""

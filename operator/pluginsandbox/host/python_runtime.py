@@ -15,11 +15,12 @@ import msgspec
 
 from pluginsandbox.api.host_config import HostConfig, PluginConfig
 from pluginsandbox.host import artefact, confine, memory
-from pluginsandbox.host.frames import FRAME_BYTES, Failed, Log, Reclaimed, Result
+from pluginsandbox.host.frames import FRAME_BYTES, Checkpoint, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.messages import Start
 from pluginsandbox.host.nursery import Nursery
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared, PrepareError, Worker, WorkerEvents, WorkerExit
+from pluginsandbox.sdk.durable import Slots
 from pluginsandbox.sdk.keys import plugin_key
 
 PREPARE_SECONDS = 10.0
@@ -178,6 +179,7 @@ class PythonRuntime:
                 secrets=plugin.secrets,
                 memory_bytes=plugin.limits.memory_bytes,
                 result_bytes=plugin.limits.result_bytes,
+                durable_bytes=plugin.limits.durable_bytes,
                 strict=self._config.confinement == "Strict",
                 describe=describe,
                 probe=probe,
@@ -210,6 +212,9 @@ class _Visit:
         """It has ended."""
         del worker
         self._end(end)
+
+    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
+        """Never: it is asked nothing."""
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """Never: it is asked nothing."""

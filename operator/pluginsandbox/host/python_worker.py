@@ -21,8 +21,10 @@ from pluginsandbox.host import exits, incoming, memory, segments
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
+    STATE_BYTES,
     Bind,
     Call,
+    Checkpoint,
     Failed,
     FromWorker,
     Loaded,
@@ -31,6 +33,7 @@ from pluginsandbox.host.frames import (
     Panicked,
     Reclaim,
     Reclaimed,
+    Restored,
     Result,
     Segment,
     SegmentWanted,
@@ -38,6 +41,7 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.host.incoming import ProtocolError
 from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
+from pluginsandbox.sdk.durable import MAX_SLOTS
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
 _BURST = 16
@@ -45,6 +49,9 @@ _BURST = 16
 _DYING_SECONDS = 0.2
 # Five times what a worker's own bound lets through, for what piles up while the host stands still.
 _LOGS_PER_SECOND = 1000
+
+# What MessagePack adds to a map of so many names and values.
+_SLOTS_HEADER_BYTES = 5 + 10 * MAX_SLOTS
 
 Size = TypeVar("Size", bytes, int)
 
@@ -86,6 +93,9 @@ class PythonWorker:
         self._on_gone = on_gone
         self._oom = oom
         self._result_bytes = plugin.config.limits.result_bytes
+        self._segment_bytes = (
+            self._result_bytes + plugin.config.limits.durable_bytes + _SLOTS_HEADER_BYTES
+        )
         self._open: dict[int, type[Call | Reclaim]] = {}
         self._segments: dict[int, tuple[int, int]] = {}
         """Call to the memfd that it was given for its result, and its size."""
@@ -128,6 +138,12 @@ class PythonWorker:
         """Start a call; answered by on_result or on_failed."""
         self._open[call] = Call
         large = len(body) >= SEGMENT_BYTES
+        if bind is not None and bind.restored is not None:
+            state = bind.restored.slots
+            if len(state) >= STATE_BYTES or len(body) + len(state) >= SEGMENT_BYTES:
+                large, body = True, body + state
+                moved = Restored(bind.restored.digest, b"", len(state))
+                bind = msgspec.structs.replace(bind, restored=moved)
         frame = Call(
             call,
             self._plugin.index,
@@ -262,9 +278,7 @@ class PythonWorker:
         elif self.loaded is None:
             self._on_first(frame)
         elif isinstance(frame, Failed):
-            self._answered(frame.call, Call)
-            self._drop_segment(frame.call)
-            self._events.on_failed(self, frame)
+            self._on_failed(frame)
         elif isinstance(frame, Reclaimed):
             self._answered(frame.call, Reclaim)
             self._events.on_reclaimed(self, frame)
@@ -295,15 +309,32 @@ class PythonWorker:
             body = segments.take(descriptor, size)
         elif self._segments:
             self._drop_segment(frame.call)
+        point = frame.checkpoint
+        if point is not None:
+            body, slots = _apart(body, point)
         if len(body) > self._result_bytes:
             raise ProtocolError("it sent a result over limits.resultBytes")
-        self._events.on_result(self, frame, body)
+        if point is None or self._stored(frame.call, point, slots):
+            self._events.on_result(self, frame, body)
+
+    def _on_failed(self, frame: Failed) -> None:
+        self._answered(frame.call, Call)
+        descriptor, size = self._segments.pop(frame.call, (-1, 0))
+        body = segments.take(descriptor, size) if descriptor >= 0 else b""
+        point = frame.checkpoint
+        if point is None or self._stored(frame.call, point, _apart(body, point)[1]):
+            self._events.on_failed(self, frame)
+
+    def _stored(self, call: int, point: Checkpoint, slots: bytes) -> bool:
+        """Have durable slots stored; False if the worker was ended for them."""
+        self._events.on_checkpoint(self, call, point, incoming.slots(slots))
+        return self._killed is None
 
     def _on_segment_wanted(self, frame: SegmentWanted) -> None:
         if self._open.get(frame.call) is not Call or self._segments:
             raise ProtocolError("it asked for a segment for no call, or for a second one")
-        if frame.size > self._result_bytes:
-            raise ProtocolError("it asked for a segment over limits.resultBytes")
+        if frame.size > self._segment_bytes:
+            raise ProtocolError("it asked for a segment over limits.resultBytes and durableBytes")
         descriptor = self._made(segments.empty, frame.size)
         if descriptor < 0:
             return
@@ -376,3 +407,12 @@ class PythonWorker:
         for descriptor, _ in self._segments.values():
             os.close(descriptor)
         self._segments.clear()
+
+
+def _apart(body: bytes, point: Checkpoint) -> tuple[bytes, bytes]:
+    """Return payload and durable slots of an answer, wherever they travelled."""
+    if not point.size:
+        return body, point.slots
+    if point.size > len(body):
+        raise ProtocolError("it named more durable slots than it sent")
+    return body[: -point.size], body[-point.size :]

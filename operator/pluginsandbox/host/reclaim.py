@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from pluginsandbox.host.calls import Call, Errand
 from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State
+from pluginsandbox.host.durable import DurableStore
 from pluginsandbox.host.plugin_log import PluginLog
 from pluginsandbox.host.timers import Wheel
 from pluginsandbox.telemetry.host_metrics import HostMetrics
@@ -29,6 +30,7 @@ class Reclaimer:
         wheel: Where contexts wait for their deadline or the end of their idle time.
         clock: Seconds.
         idle_seconds: After this long without a call a context ends as `Idle`.
+        durable: What is held of bindings, until they end.
         metrics: Where it is counted.
         log: Where bindings are written of that did not go as they should.
 
@@ -40,6 +42,7 @@ class Reclaimer:
         wheel: Wheel,
         clock: Callable[[], float],
         idle_seconds: float,
+        durable: DurableStore,
         metrics: HostMetrics,
         log: PluginLog,
     ) -> None:
@@ -47,6 +50,7 @@ class Reclaimer:
         self._wheel = wheel
         self._clock = clock
         self._idle = idle_seconds
+        self._durable = durable
         self._metrics = metrics
         self._log = log
         self.place: Callable[[Call], None] | None = None
@@ -103,7 +107,11 @@ class Reclaimer:
             binding = context.bindings[-1]
             cause = context.ending or "Released"
             now = self._clock()
-            binding.lane.push_errand(Errand(binding, cause, now, ON_EXIT_SECONDS), now)
+            errand = Errand(binding, cause, now, ON_EXIT_SECONDS)
+            if binding.state is State.STORED:  # no worker has it, so there is no on_exit to run
+                self.given_back(errand, now, _held(binding))
+            else:
+                binding.lane.push_errand(errand, now)
             return
         self.ending -= 1
         self._table.remove(context)
@@ -123,11 +131,11 @@ class Reclaimer:
         Args:
             errand: Which; its binding may have gone already, or never have come to be.
             now: Seconds on the host's clock.
-            measured: Bytes of the worker that ended with it.
+            measured: Bytes of the worker that ended with it, or that the host held of it.
 
         """
         binding, context = errand.binding, errand.binding.context
-        if binding.state is State.NEW:
+        if binding.state is State.NEW and binding.kept is None:
             self._take_out(binding, None)
         elif binding.state is not State.GONE:
             self._count(binding, errand.cause, now - errand.asked)
@@ -143,7 +151,8 @@ class Reclaimer:
 
         Args:
             binding: Which.
-            cause: Crashed, or Shutdown when the host ended the worker on its way out.
+            cause: Crashed; Shutdown when the host ended the worker on its way out; Evicted when
+                the plugin refused its stored state.
             detail: How the worker died.
             seconds: From the host ending the worker to its end; 0 when it went by itself.
             measured: Bytes of the worker; told with one of its bindings, as they go together.
@@ -157,15 +166,29 @@ class Reclaimer:
         self._take_out(binding, cause, detail)
         self.drop_if_empty(binding.context)
 
+    def store(self, binding: Binding, died: str) -> None:
+        """Let a binding wait without a worker; its durable state is here.
+
+        Args:
+            binding: Which.
+            died: How its worker died; empty if it lives and has only this binding no more.
+
+        """
+        binding.leave()
+        if binding.kept is not None:
+            binding.kept.died = died
+
     def discard(self, binding: Binding) -> None:
         """Take out a binding that never came to be."""
         self._take_out(binding, None)
         self.drop_if_empty(binding.context)
 
     def _take_out(self, binding: Binding, cause: Cause | None, detail: str = "") -> None:
+        if binding.state is not State.STORED:
+            binding.leave()
+        self._durable.forget(binding)
         self._table.unbind(binding, cause, detail)
         binding.plugin.bindings -= 1
-        binding.lane.bindings.pop(binding.generation, None)
 
     def _count(self, binding: Binding, cause: Cause, seconds: float) -> None:
         name = binding.plugin.name
@@ -190,3 +213,7 @@ class Reclaimer:
         if errand.error:
             error = errand.error[:ERROR_CHARACTERS]
             self._log.note(errand, "warning", "on_exit raised", cause=errand.cause, error=error)
+
+
+def _held(binding: Binding) -> int | None:
+    return None if binding.kept is None else binding.kept.size

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pluginsandbox.api.host_config import PluginConfig
-from pluginsandbox.host.frames import Bind, Failed, FunctionInfo, Log, Reclaimed, Result
+from pluginsandbox.host.frames import (
+    Bind,
+    Checkpoint,
+    Failed,
+    FunctionInfo,
+    Log,
+    Reclaimed,
+    Result,
+)
+from pluginsandbox.sdk.durable import Slots
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +69,9 @@ class WorkerEvents(Protocol):
 
     def on_ready(self, worker: Worker) -> None:
         """The plugin is imported and the worker serves; at most once, before any answer."""
+
+    def on_checkpoint(self, worker: Worker, call: int, point: Checkpoint, slots: Slots) -> None:
+        """A call changed durable slots; its on_result or on_failed follows at once."""
 
     def on_result(self, worker: Worker, result: Result, body: bytes) -> None:
         """A call returned; `body` is the payload, wherever it travelled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.calls import Call
-from pluginsandbox.host.contexts import Tombstone
+from pluginsandbox.host.contexts import Binding, State, Tombstone
 from pluginsandbox.host.frames import Failed
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem
@@ -31,8 +31,11 @@ def failure(call: Call, frame: Failed) -> tuple[str, Problem]:
         return "timeout", Problem(problems.TIMEOUT, _over(call))
     if kind == "Result":
         return "result", Problem(problems.RESULT, said, exception=name)
-    if kind == "Start":
-        return "start", Problem(problems.START, f"on_start raised {said}", exception=name)
+    if kind in {"Start", "Restore"}:
+        return kind.lower(), _unbound(call, kind, name, said)
+    if kind == "Durable":
+        said = f"{frame.message}; they are as before the call"
+        return "durable", Problem(problems.DURABLE, said)
     return "raised", Problem(problems.RAISED, said, exception=name)
 
 
@@ -50,10 +53,15 @@ def death(call: Call, end: WorkerExit, ending: str) -> tuple[str, Problem]:
             problems.TIMEOUT,
             f"{_over(call)} and could not be interrupted, so its worker was ended",
         )
+    if ending == "Durable":
+        return "durable", _no_room(call)
+    left = "its bindings are gone"
+    if call.binding.state is State.STORED:
+        left = "its durable slots are as before the call"
     return "died", Problem(
         problems.WORKER_DIED,
-        f"the worker of {call.plugin.name} died ({end.detail}); its bindings are gone, another "
-        "worker takes its place",
+        f"the worker of {call.plugin.name} died ({end.detail}); {left}, another worker takes its "
+        "place",
     )
 
 
@@ -125,6 +133,41 @@ def told(call: Call, problem: Problem) -> dict[str, str]:
     function = {"function": call.plugin.artefact.functions[call.function].name}
     exception = problem.more.get("exception")
     return function if exception is None else {**function, "exception": str(exception)}
+
+
+def stored(call: Call, binding: Binding) -> Problem:
+    """Return the answer for a generation that was wanted and whose worker is gone."""
+    return Problem(
+        problems.GONE,
+        f"generation {binding.generation} of {call.plugin.name} has lost its worker; its durable "
+        "slots are kept: call with Sandbox-Bind: existing to go on with them",
+        cause="Crashed",
+        generation=binding.generation,
+    )
+
+
+def _unbound(call: Call, kind: str, name: str, said: str) -> Problem:
+    if kind == "Start":
+        return Problem(problems.START, f"on_start raised {said}", exception=name)
+    return Problem(
+        problems.UNRESTORED,
+        f"{call.plugin.name} refused its stored state, which is dropped: {said}; call again to "
+        "start afresh",
+        cause="Evicted",
+        exception=name,
+    )
+
+
+def _no_room(call: Call) -> Problem:
+    plugin = call.plugin
+    limits = plugin.config.limits
+    return Problem(
+        problems.DURABLE,
+        f"the durable slots of all contexts of {plugin.name} have {plugin.durable_bytes} bytes and "
+        f"this call's no room: together they may have {limits.durable_room}, from "
+        f"limits.durableBytes ({limits.durable_bytes}); they are as before the call, and its "
+        "worker was ended",
+    )
 
 
 def _over(call: Call) -> str:

@@ -20,9 +20,11 @@ from pluginsandbox.host.channel import Channel
 from pluginsandbox.host.exits import BROKEN, OUT_OF_MEMORY
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
+    STATE_BYTES,
+    Bind,
     Call,
+    Checkpoint,
     Failed,
-    FromWorker,
     FunctionInfo,
     Loaded,
     LoadFailed,
@@ -35,7 +37,7 @@ from pluginsandbox.host.frames import (
     ToWorker,
 )
 from pluginsandbox.host.messages import Start
-from pluginsandbox.sdk import errors, loading
+from pluginsandbox.sdk import durable, errors, loading
 
 __all__ = ["BROKEN", "OUT_OF_MEMORY", "run"]
 
@@ -88,7 +90,14 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
 def _load(start: Start) -> tuple[loading.LoadedPlugin, tuple[FunctionInfo, ...]]:
     identity = loading.Identity(start.namespace, start.sandbox, start.plugin)
     try:
-        plugin = loading.load(start.entry_point, start.root, identity, start.config, start.secrets)
+        plugin = loading.load(
+            start.entry_point,
+            start.root,
+            identity,
+            start.config,
+            start.secrets,
+            start.durable_bytes,
+        )
         return plugin, _functions(plugin) if start.describe else ()
     except errors.LoadError as error:
         if isinstance(error.__cause__, MemoryError):
@@ -167,7 +176,9 @@ class Server:
             reply = self._call(frame, body)
         except MemoryError:
             self._reserve = None
-            reply = Failed(frame.call, "Raised", "MemoryError", _OUT_OF_MEMORY)
+            reply = self._out_of_memory(frame)
+        if self._plugin.durable:
+            reply = self._with_changes(frame, reply)
         self._finish_output()
         channel.call = 0
         channel.send(reply)
@@ -175,15 +186,26 @@ class Server:
             with contextlib.suppress(MemoryError):
                 self._reserve = bytearray(_RESERVE_BYTES)
 
-    def _call(self, frame: Call, body: bytes) -> FromWorker:
+    def _out_of_memory(self, frame: Call) -> Failed:
+        binding = self._bindings.get(frame.context)
+        if binding is not None and binding.durable is not None:
+            # Where that fails too this worker ends, and another begins from what the host holds.
+            binding.durable.roll_back()
+        return Failed(
+            frame.call, "Raised", "MemoryError", _OUT_OF_MEMORY, bound=binding is not None
+        )
+
+    def _call(self, frame: Call, body: bytes) -> Result | Failed:
         bind_seconds = 0.0
         binding = self._bindings.get(frame.context)
         if binding is None:
             started = time.perf_counter()
+            state, body = _state(frame.bind, body)
             try:
-                binding = self._bind(frame)
+                binding = self._bind(frame, state)
             except errors.StartError as error:
-                return Failed(frame.call, "Start", error.type, error.message, bound=False)
+                kind = "Restore" if isinstance(error, errors.RestoreError) else "Start"
+                return Failed(frame.call, kind, error.type, error.message, bound=False)
             bind_seconds = time.perf_counter() - started
         try:
             codec, result = binding.call(
@@ -195,17 +217,41 @@ class Server:
         if size > self._result_bytes:
             message = f"the result has {size} bytes; limits.resultBytes is {self._result_bytes}"
             return Failed(frame.call, "Result", "ResultError", message, bind_seconds=bind_seconds)
-        if size < SEGMENT_BYTES:
-            return Result(frame.call, codec, result, bind_seconds)
-        segments.fill(self._segment(frame.call, size), result)
-        return Result(frame.call, codec, b"", bind_seconds, segment=True, size=size)
+        reply = Result(frame.call, codec, result, bind_seconds)
+        return reply if size < SEGMENT_BYTES or binding.durable is not None else self._moved(reply)
 
-    def _bind(self, frame: Call) -> loading.Binding | acts.Probe:
+    def _with_changes(self, frame: Call, reply: Result | Failed) -> Result | Failed:
+        """Put what durable slots changed into the frame of an answer, or both into a segment."""
+        binding = self._bindings.get(frame.context)
+        if binding is not None and binding.durable is not None:
+            n, changed = binding.durable.take()
+            if changed:
+                point = Checkpoint(frame.context, n, durable.encode(changed))
+                reply = msgspec.structs.replace(reply, checkpoint=point)
+        body = reply.body if isinstance(reply, Result) else b""
+        state = reply.checkpoint.slots if reply.checkpoint is not None else b""
+        fits = len(state) < STATE_BYTES and len(body) + len(state) < SEGMENT_BYTES
+        return reply if fits else self._moved(reply)
+
+    def _moved(self, reply: Result | Failed) -> Result | Failed:
+        """Move result and durable slots of an answer into a segment."""
+        body = reply.body if isinstance(reply, Result) else b""
+        point = reply.checkpoint
+        if point is not None:
+            body += point.slots
+            point = msgspec.structs.replace(point, slots=b"", size=len(point.slots))
+        size = len(body)
+        segments.fill(self._segment(reply.call, size), body)
+        if isinstance(reply, Failed):
+            return msgspec.structs.replace(reply, checkpoint=point)
+        return msgspec.structs.replace(reply, body=b"", segment=True, size=size, checkpoint=point)
+
+    def _bind(self, frame: Call, restored: durable.Restored | None) -> loading.Binding | acts.Probe:
         bind = frame.bind
         if bind is None:
             raise LookupError(f"the host named binding {frame.context}, which it never made")
         binding = self._plugin.bind(
-            bind.context, bind.tenant, bind.generation, frame.timeout_microseconds
+            bind.context, bind.tenant, bind.generation, frame.timeout_microseconds, restored
         )
         self._bindings[frame.context] = binding
         return binding
@@ -229,6 +275,17 @@ class Server:
         raise ConnectionError("the host is gone")
 
 
+def _state(bind: Bind | None, body: bytes) -> tuple[durable.Restored | None, bytes]:
+    """Return what a binding begins with, and the arguments of its first call."""
+    restored = None if bind is None else bind.restored
+    if restored is None:
+        return None, body
+    state = restored.slots
+    if restored.size:
+        body, state = body[: -restored.size], body[-restored.size :]
+    return durable.Restored(restored.digest, durable.decode(state)), body
+
+
 def _failed(call: int, error: errors.CallError | errors.CallTimeout, bind_seconds: float) -> Failed:
     argument = ""
     if isinstance(error, errors.ArgumentsError):
@@ -239,6 +296,8 @@ def _failed(call: int, error: errors.CallError | errors.CallTimeout, bind_second
             message = _OUT_OF_MEMORY
     elif isinstance(error, errors.CallTimeout):
         kind, name, message = "Timeout", "CallTimeout", str(error)
+    elif isinstance(error, errors.DurableError):
+        kind, name, message = "Durable", "DurableError", str(error)
     else:
         kind, name, message = "Result", "ResultError", str(error)
     return Failed(

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from pluginsandbox.sdk.context import Context, Identity
 from pluginsandbox.sdk.deadline import Deadline
-from pluginsandbox.sdk.errors import CallTimeout, LoadError, PluginRaised, StartError, WorkerDied
+from pluginsandbox.sdk.durable import DEFAULT_BYTES, Durable, Restored, durable_slots
+from pluginsandbox.sdk.errors import (
+    CallTimeout,
+    LoadError,
+    PluginRaised,
+    RestoreError,
+    StartError,
+    WorkerDied,
+)
 from pluginsandbox.sdk.functions import (
     CO_COROUTINE,
     Function,
@@ -38,6 +46,7 @@ class LoadedPlugin:
         config: `plugins[].config`.
         secrets: Name of each secret to the directory it is mounted in.
         root: Directory of the plugin's files, kept out of messages.
+        durable_bytes: Size that the durable slots of one context may have.
 
     Raises:
         LoadError: EntryPointInvalid: the class cannot be served.
@@ -51,11 +60,14 @@ class LoadedPlugin:
         config: Mapping[str, str],
         secrets: Mapping[str, str],
         root: str = "",
+        durable_bytes: int = DEFAULT_BYTES,
     ) -> None:
         self.plugin_class = plugin_class
         self.key = identity.key
         self.deadline = Deadline()
         self.slots = _slots(plugin_class, self.key)
+        self.durable = durable_slots(self.slots)
+        self.durable_bytes = durable_bytes
         self.loop: Loop | None = None
         self.config: Mapping[str, str] = types.MappingProxyType(dict(config))
         self.secrets: Mapping[str, str] = types.MappingProxyType(dict(secrets))
@@ -78,28 +90,42 @@ class LoadedPlugin:
         self._panic = message
 
     def bind(
-        self, context: str, tenant: str, generation: int, timeout_microseconds: int = 0
+        self,
+        context: str,
+        tenant: str,
+        generation: int,
+        timeout_microseconds: int = 0,
+        restored: Restored | None = None,
     ) -> Binding:
         """Make a binding: an instance with slots of its own; runs `on_start`.
+
+        With durable state of an earlier binding, that is filled in then and `on_restore` runs.
 
         Args:
             context: Id of the context.
             tenant: Its tenant, or empty.
             generation: Number of the binding, greater than that of any earlier one.
-            timeout_microseconds: Time for `on_start`; 0 = without limit.
+            timeout_microseconds: Time for `on_start` and `on_restore`; 0 = without limit.
+            restored: Durable state to begin with.
 
         Raises:
-            StartError: `__init__` or `on_start` raised, or took too long; there is no binding.
+            RestoreError: `on_restore` raised, or the state does not fit; there is no binding.
+            StartError: `__init__` or `on_start` raised, or time or memory ran out; there is no
+                binding either.
 
         """
         binding = Binding(self, Context(context, tenant, generation))
         try:
-            self.deadline.run(timeout_microseconds, binding.variables.run, binding.start)
+            self.deadline.run(timeout_microseconds, binding.variables.run, binding.start, restored)
+            binding.settle()
+            if self._panic:
+                panic, self._panic = WorkerDied(self._panic), ""
+                binding.tell_panic(panic)
+                binding.settle()
+        except RestoreError:
+            raise
         except BaseException as error:
             raise StartError(*self.describe(error)) from error
-        if self._panic:
-            panic, self._panic = WorkerDied(self._panic), ""
-            binding.tell_panic(panic)
         return binding
 
     def describe(self, error: BaseException) -> tuple[str, str]:
@@ -119,11 +145,15 @@ class LoadedPlugin:
 class Binding:
     """One context of one plugin: an instance of the class and the values of its slots."""
 
-    __slots__ = ("exit_error", "instance", "plugin", "variables")
+    __slots__ = ("durable", "exit_error", "instance", "plugin", "variables")
 
     def __init__(self, plugin: LoadedPlugin, context: Context) -> None:
         self.plugin = plugin
         self.variables = contextvars.Context()
+        self.durable: Durable | None = None
+        """Its durable slots; None when the plugin has none."""
+        if plugin.durable:
+            self.durable = Durable(plugin.durable, self.variables, plugin.durable_bytes)
         self.exit_error = ""
         """What `on_exit` raised, set by `reclaim`; empty if it did not."""
         instance = plugin.plugin_class.__new__(plugin.plugin_class)
@@ -132,12 +162,39 @@ class Binding:
         instance._secret_directories = plugin.secrets  # noqa: SLF001  # the SDK's own field
         self.instance = instance
 
-    def start(self) -> None:
-        """Run what comes before the first call; inside the binding's variables."""
+    def start(self, restored: Restored | None) -> None:
+        """Run what comes before the first call; inside the binding's variables.
+
+        Raises:
+            RestoreError: `on_restore` raised, or the state does not fit.
+
+        """
         for slot in self.plugin.slots:
             slot.start()
         self.instance.__init__()  # type: ignore[misc]  # made above, so that it sees its context
         self.instance.on_start()
+        if restored is not None:
+            self._restore(restored)
+
+    def _restore(self, restored: Restored) -> None:
+        try:
+            if self.durable is not None:
+                self.durable.restore(restored.slots)
+            self.instance.on_restore(restored.digest)
+        except MemoryError:
+            raise  # nobody refused anything: another time there may be room
+        except Exception as error:
+            raise RestoreError(*self.plugin.describe(error)) from error
+
+    def settle(self) -> None:
+        """Take note of what the durable slots are, for the host to store.
+
+        Raises:
+            DurableError: They cannot be stored; they are as they were before the call.
+
+        """
+        if self.durable is not None:
+            self.durable.settle()
 
     def call(
         self,
@@ -163,6 +220,7 @@ class Binding:
             ArgumentsError: The arguments do not fit; nothing ran.
             PluginRaised: The plugin raised; its exception is the cause.
             ResultError: The result does not fit or cannot be encoded.
+            DurableError: The durable slots cannot be stored.
             CallTimeout: Its time was over and the plugin let itself be stopped.
 
         """
@@ -172,10 +230,14 @@ class Binding:
         try:
             value = self._run(function, timeout_microseconds, arguments)
         except BaseException as error:
+            self._roll_back_if_stopped(error)
             self.tell_panic(error)
+            self.settle()
             if isinstance(error, CallTimeout):
                 raise
             raise PluginRaised(*self.plugin.describe(error)) from error
+        if self.durable is not None:
+            self.durable.settle()
         return codec, function.result(codec, value)
 
     def reclaim(self, cause: str, timeout_microseconds: int = 0) -> int:
@@ -206,8 +268,14 @@ class Binding:
         try:
             self._hook(ON_PANIC_MICROSECONDS, self.instance.on_panic, error)
         except BaseException as again:  # noqa: BLE001  # the caller hears the first error
+            self._roll_back_if_stopped(again)
             told = ": ".join(self.plugin.describe(again))
             sys.stderr.write(f"on_panic raised {told}\n")
+
+    def _roll_back_if_stopped(self, error: BaseException) -> None:
+        """Undo what code did to the durable slots that was stopped anywhere in the middle."""
+        if self.durable is not None and isinstance(error, CallTimeout):
+            self.durable.roll_back()
 
     def _run(self, function: Function, timeout: int, arguments: dict[str, Any]) -> Any:
         deadline, loop = self.plugin.deadline, self.plugin.loop
@@ -240,7 +308,7 @@ def _slots(plugin_class: type[Plugin], key: str) -> Sequence[Slot[Any]]:
 
 
 def _check_hooks(plugin_class: type[Plugin]) -> None:
-    for name in ("on_start", "on_exit", "on_panic"):
+    for name in ("on_start", "on_restore", "on_exit", "on_panic"):
         code = getattr(getattr(plugin_class, name), "__code__", None)
         if code is not None and code.co_flags & CO_COROUTINE:
             raise _invalid(plugin_class, f"{name} must be a plain def; only functions may be async")

@@ -3,9 +3,11 @@
 Exception
 ├── LoadError        the author must edit the plugin or the sandbox's entry for it
 ├── StartError       on_start raised: there is no binding; the call did not run
+│   └── RestoreError     stored state does not fit, or on_restore refused it: it is dropped
 ├── CallError        one call failed; the binding lives on
 │   ├── ArgumentsError   the caller must send other arguments; nothing ran
 │   ├── PluginRaised     the plugin raised; its exception is the `__cause__`
+│   ├── DurableError     it ran, but its durable slots cannot be stored and are as before
 │   └── ResultError      it ran, but what it returned is not what it promised or not encodable
 ├── SecretError      a secret that the plugin asks for was not given to it
 └── WorkerDied       handed to on_panic of the worker after the one that died
@@ -52,6 +54,10 @@ class StartError(Exception):
         self.message = message
 
 
+class RestoreError(StartError):
+    """Stored state does not fit the plugin's slots, or `on_restore` refused it."""
+
+
 class CallError(Exception):
     """One call failed."""
 
@@ -89,6 +95,10 @@ class PluginRaised(CallError):  # noqa: N818  # what happened, not what kind of 
 
 class ResultError(CallError):
     """A function returned what it did not promise, or what cannot be encoded."""
+
+
+class DurableError(CallError):
+    """What a call left in the durable slots cannot be stored; they are as they were before it."""
 
 
 class SecretError(Exception):

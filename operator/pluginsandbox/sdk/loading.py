@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pluginsandbox.sdk.binding import Binding, LoadedPlugin
 from pluginsandbox.sdk.context import Identity
+from pluginsandbox.sdk.durable import DEFAULT_BYTES
 from pluginsandbox.sdk.errors import LoadError
 from pluginsandbox.sdk.messages import MAX_MESSAGE, describe
 from pluginsandbox.sdk.plugin import Plugin
@@ -29,6 +30,7 @@ def load(
     identity: Identity,
     config: Mapping[str, str],
     secrets: Mapping[str, str],
+    durable_bytes: int = DEFAULT_BYTES,
 ) -> LoadedPlugin:
     """Import a plugin and describe its functions.
 
@@ -40,6 +42,7 @@ def load(
         identity: Which plugin of which sandbox it is.
         config: `plugins[].config`.
         secrets: Name of each secret to the directory it is mounted in.
+        durable_bytes: Size that the durable slots of one context may have.
 
     Raises:
         LoadError: ImportFailed or EntryPointInvalid, with a message for the author.
@@ -54,7 +57,7 @@ def load(
     root = os.path.abspath(root)  # noqa: PTH100  # symbolic links of a mounted ConfigMap stay
     module = _import(match[1], root)
     plugin_class = _plugin_class(module, match[2])
-    return LoadedPlugin(plugin_class, identity, config, secrets, root)
+    return LoadedPlugin(plugin_class, identity, config, secrets, root, durable_bytes)
 
 
 def _import(name: str, root: str) -> types.ModuleType:

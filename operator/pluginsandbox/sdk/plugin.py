@@ -59,6 +59,16 @@ class Plugin:
     def on_start(self) -> None:
         """Run once, before the first call of a context. If it raises, that call fails."""
 
+    def on_restore(self, from_digest: str) -> None:
+        """Run after `on_start` when the durable slots hold what an earlier worker left in them.
+
+        Args:
+            from_digest: Digest of the code that wrote them; empty if unknown.
+
+        Raise to refuse: the state is dropped, and the caller is told.
+
+        """
+
     def on_exit(self, cause: str) -> None:
         """Run once, when the context ends: Released, Idle, Deadline, Shutdown and so on."""
 

@@ -43,6 +43,7 @@ class Slot(Generic[T]):
         "annotation",
         "attribute",
         "clear",
+        "durable",
         "get",
         "key",
         "set",
@@ -56,9 +57,15 @@ class Slot(Generic[T]):
     """Back to the default, or to no value."""
 
     def __init__(
-        self, annotation: Any, default: T | _Missing, factory: Callable[[], T] | None
+        self,
+        annotation: Any,
+        default: T | _Missing,
+        factory: Callable[[], T] | None,
+        *,
+        durable: bool = False,
     ) -> None:
         self.annotation = annotation
+        self.durable = durable
         self.attribute = ""
         self.key = ""
         self._classes = checkable(annotation)
@@ -148,15 +155,21 @@ class Slot(Generic[T]):
 
 
 @overload
-def slot(annotation: type[T], *, default: T) -> Slot[T]: ...
+def slot(annotation: type[T], *, default: T, durable: bool = ...) -> Slot[T]: ...
 @overload
-def slot(annotation: type[T], *, factory: Callable[[], T]) -> Slot[T]: ...
+def slot(annotation: type[T], *, factory: Callable[[], T], durable: bool = ...) -> Slot[T]: ...
 @overload
-def slot(annotation: type[T]) -> Slot[T]: ...
+def slot(annotation: type[T], *, durable: bool = ...) -> Slot[T]: ...
 @overload
-def slot(annotation: Any, *, default: Any = ..., factory: Any = ...) -> Slot[Any]: ...
 def slot(
-    annotation: Any, *, default: Any = MISSING, factory: Callable[[], Any] | None = None
+    annotation: Any, *, default: Any = ..., factory: Any = ..., durable: bool = ...
+) -> Slot[Any]: ...
+def slot(
+    annotation: Any,
+    *,
+    default: Any = MISSING,
+    factory: Callable[[], Any] | None = None,
+    durable: bool = False,
 ) -> Slot[Any]:
     """Declare one typed piece of state as an attribute of a Plugin class.
 
@@ -164,6 +177,8 @@ def slot(
         annotation: Type of the value, such as `int`, `dict[str, int]` or a `msgspec.Struct`.
         default: Value of a fresh context; must be immutable, since all contexts share it.
         factory: Makes the value of each fresh context, such as `dict`.
+        durable: Whether the value outlives the worker: it is stored after each call that changed
+            it, before the caller hears of the call. Such values are encoded with msgspec.
 
     Returns:
         The slot. Without `default` and `factory` it has no value until it is set.
@@ -173,7 +188,7 @@ def slot(
             both default and factory are given.
 
     """
-    made = Slot[Any](annotation, default, factory)
+    made = Slot[Any](annotation, default, factory, durable=durable)
     if default is MISSING:
         return made
     if factory is not None:

@@ -92,6 +92,20 @@ class HostMetrics:
         self.refused_calls = self._counter(
             "refused_calls", "Calls refused before they ran, by reason.", (*plugin, "reason")
         )
+        self.restores = self._counter(
+            "restores",
+            "Bindings whose durable slots were given to another worker, by outcome.",
+            (*plugin, "outcome"),
+        )
+        self.restore_duration = self._histogram(
+            "restore_duration_seconds",
+            "Time to bind a context with its durable slots, on_start and on_restore included.",
+            plugin,
+            BIND_BUCKETS,
+        )
+        self.durable_bytes = self._gauge(
+            "durable_bytes", "Bytes of durable slots that the host holds.", plugin
+        )
 
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]

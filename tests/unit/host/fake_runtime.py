@@ -17,6 +17,7 @@ from pluginsandbox.host.calls import Call
 from pluginsandbox.host.contexts import Cause
 from pluginsandbox.host.frames import (
     Bind,
+    Checkpoint,
     Codec,
     Failed,
     FunctionInfo,
@@ -27,6 +28,7 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem
 from pluginsandbox.host.runtime import Prepared, Worker, WorkerEvents, WorkerExit
+from pluginsandbox.sdk.durable import decode
 
 
 class Clock:
@@ -61,6 +63,9 @@ class FakeWorker:
     panicked: str
     inbox: deque[Frame] = field(default_factory=deque)
     bound: dict[int, Bind] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    """The durable slot of each binding; only of a plugin whose name begins with `durable`."""
+    points: dict[int, int] = field(default_factory=dict)
     serving: bool = False
     gone: bool = False
     killed: bool = False
@@ -117,7 +122,14 @@ class FakeWorker:
                 failed = Failed(frame.call, "Start", "ValueError", "no", bound=False)
                 self.events.on_failed(self, failed)
                 return
+            if frame.body == b"refuse" and frame.bind.restored is not None:
+                failed = Failed(frame.call, "Restore", "ValueError", "too old", bound=False)
+                self.events.on_failed(self, failed)
+                return
             self.bound[frame.context] = frame.bind
+            self._begin(frame.context, frame.bind)
+        if self.plugin.config.name.startswith("durable") and not self._change(frame):
+            return
         if frame.body == b"raise":
             self.events.on_failed(self, Failed(frame.call, "Raised", "ValueError", "bad"))
         elif frame.body == b"arguments":
@@ -127,7 +139,28 @@ class FakeWorker:
             self.events.on_failed(self, Failed(frame.call, "Timeout", "", "over"))
         else:
             body = frame.body
+            if body == b"count":
+                body = b"%d" % self.counts[frame.context]
             self.events.on_result(self, Result(frame.call, Codec.JSON, body, 1e-5), body)
+
+    def _begin(self, context: int, bind: Bind) -> None:
+        self.points[context] = self.counts[context] = 0
+        if bind.restored is not None:
+            stored = decode(bind.restored.slots)
+            self.counts[context] = int(stored["count"] or b"0")
+
+    def _change(self, frame: Frame) -> bool:
+        """Count where the body says so, and tell the host; False if it ended the worker for it."""
+        context, body = frame.context, frame.body
+        if body in {b"count", b"raise"}:
+            self.counts[context] += 1
+        elif self.points[context] and body not in {b"lie", b"fat"}:
+            return True
+        self.points[context] += 2 if body == b"lie" else 1
+        value = b"9" * 100_000 if body == b"fat" else b"%d" % self.counts[context]
+        point = Checkpoint(context, self.points[context], b"")
+        self.events.on_checkpoint(self, frame.call, point, {"count": value})
+        return not self.killed
 
     def run(self) -> None:
         while self.inbox and not self.gone:
