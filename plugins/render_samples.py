@@ -75,7 +75,7 @@ spec:
     isolation: PerContext       # a worker of its own for each merchant
     config: {window_seconds: "300"}
     secrets: [{name: hmac, secretName: payment-callback-keys}]
-    limits: {memory: 16Mi, callTimeoutMilliseconds: 500, maxContexts: 8}
+    limits: {memory: 16Mi, callTimeoutMilliseconds: 500, maxContexts: 8, durableBytes: 512Ki}
   # The context is a parcel.
   - name: logistics-track
     runtime: Python

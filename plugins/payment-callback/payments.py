@@ -2,7 +2,8 @@
 
 The context is the merchant: `Sandbox-Context: acme`. A payment provider signs what it posts with
 HMAC-SHA-256 over `<timestamp>.<body>`, and posts again until it is answered: the same callback must
-be counted once and answered the same each time.
+be counted once and answered the same each time, also when the worker has died in between: the
+state is in durable slots.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 from pluginsandbox.sdk import Plugin, SecretError, function, slot
 
 DEFAULT_WINDOW_SECONDS = 300
-DEFAULT_REMEMBERED = 10_000
+DEFAULT_REMEMBERED = 1000
 
 
 class Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,9 +100,9 @@ def currencies() -> dict[str, Currency]:
 class PaymentCallback(Plugin):
     """Verifies and counts payment callbacks of one merchant."""
 
-    answers = slot(dict[str, Answer], factory=dict)
+    answers = slot(dict[str, Answer], factory=dict, durable=True)
     """By idempotency key, oldest first."""
-    orders = slot(dict[str, Payment], factory=dict)
+    orders = slot(dict[str, Payment], factory=dict, durable=True)
     now = staticmethod(time.time)
 
     def on_start(self) -> None:

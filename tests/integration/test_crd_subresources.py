@@ -41,6 +41,7 @@ PLUGIN_DEFAULTS = {
         "workers": 1,
         "requestBytes": "1Mi",
         "resultBytes": "1Mi",
+        "durableBytes": "64Ki",
     },
 }
 

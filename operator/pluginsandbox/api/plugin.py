@@ -101,6 +101,14 @@ class PluginLimits(Model):
     """Size of a call's arguments, as they are sent."""
     result_bytes: Annotated[Bytes, Between("resultBytes", "1", "64Mi")] = "1Mi"
     """Size of a call's result, as it is sent."""
+    durable_bytes: Annotated[Bytes, Between("durableBytes", "1", "16Mi")] = "64Ki"
+    """Size of what one context has in durable slots, which outlive its worker. All contexts of the
+    plugin in one pod together have at most 64 times as much."""
+
+    @property
+    def durable_size(self) -> int:
+        """`durableBytes` as a number."""
+        return parse_bytes(self.durable_bytes)
 
     @property
     def memory_bytes(self) -> int:

@@ -74,4 +74,5 @@ def _limits(plugin: Plugin) -> host.PluginLimits:
         max_contexts=plugin.max_contexts,
         request_bytes=parse_bytes(limits.request_bytes),
         result_bytes=parse_bytes(limits.result_bytes),
+        durable_bytes=limits.durable_size,
     )

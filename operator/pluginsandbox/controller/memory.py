@@ -1,12 +1,13 @@
 """How much memory a sandbox's pod needs: pure sums over the limits of its plugins.
 
-limit = reserve + workers + payloads, where
+limit = reserve + workers + payloads + durable, where
 
 - reserve is the administrator's `memory.reserve`: the host and the zygote;
 - workers is the sum over plugins of the processes it can have, times `limits.memory`: `workers` of
   a PerPlugin plugin; `maxContexts` + `warmWorkers` of a PerContext one;
 - payloads is room for `PAYLOAD_CALLS` calls of the largest arguments and results at once; calls
-  that wait beyond that are refused by the host's own bound on queued bytes.
+  that wait beyond that are refused by the host's own bound on queued bytes;
+- durable is the sum over plugins of the room that the host gives to their durable slots.
 
 The limit never exceeds the administrator's `memory.maximum`. What is then missing is overcommit:
 with all contexts alive and each worker at its limit, the kernel would kill workers before the host
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from pluginsandbox.api.host_config import durable_room
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.quantity import parse_bytes
 from pluginsandbox.api.spec import SandboxSpec
@@ -56,7 +58,9 @@ class Budget:
 def budget(spec: SandboxSpec, memory: Memory) -> Budget:
     """Return the memory of one pod, whole MiB."""
     needed = (
-        parse_bytes(memory.reserve) + _payloads(spec) + sum(_workers(spec, p) for p in spec.plugins)
+        parse_bytes(memory.reserve)
+        + _payloads(spec)
+        + sum(_workers(spec, p) + _durable(p) for p in spec.plugins)
     )
     needed = _whole(needed)
     limit = min(needed, _whole(parse_bytes(memory.maximum)))
@@ -75,6 +79,10 @@ def _workers(spec: SandboxSpec, plugin: Plugin) -> int:
         plugin.max_contexts + spec.host.warm_workers if per_context else plugin.limits.workers
     )
     return processes * plugin.limits.memory_bytes
+
+
+def _durable(plugin: Plugin) -> int:
+    return durable_room(plugin.limits.durable_size, plugin.max_contexts)
 
 
 def _payloads(spec: SandboxSpec) -> int:

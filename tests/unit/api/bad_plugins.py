@@ -176,6 +176,11 @@ BAD_PLUGINS = (
         "resultBytes must be from 1 to 64Mi",
     ),
     Bad(
+        "durable slots too large",
+        {f"{P}.limits.durableBytes": "17Mi"},
+        "durableBytes must be from 1 to 16Mi",
+    ),
+    Bad(
         "no time for a call",
         {f"{P}.limits.callTimeoutMilliseconds": 0},
         "greater than or equal to 1",

@@ -33,6 +33,7 @@ GOOD = (
                 "maxContexts": 1_000_000,
                 "requestBytes": 65536,
                 "resultBytes": "64Mi",
+                "durableBytes": "16Mi",
             }
         },
     ),

@@ -49,6 +49,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
             "maxContexts": 8,
             "requestBytes": 4096,
             "resultBytes": "2k",
+            "durableBytes": "3k",
         },
     }
     spec = {
@@ -81,6 +82,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
                     max_contexts=8,
                     request_bytes=4096,
                     result_bytes=2000,
+                    durable_bytes=3000,
                 ),
             ),
         ),

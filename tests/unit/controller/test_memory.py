@@ -13,6 +13,7 @@ from pluginsandbox.controller.settings import Memory
 from tests.unit.controller.worlds import plugin, sandbox
 
 PAYLOADS = PAYLOAD_CALLS * 2  # MiB: arguments and results of 1 MiB each
+DURABLE = 4  # MiB: 64 contexts of 64 KiB
 
 
 def limit(*plugins: dict[str, Any], maximum: str = "64Gi", **spec: Any) -> int:
@@ -23,18 +24,24 @@ def limit(*plugins: dict[str, Any], maximum: str = "64Gi", **spec: Any) -> int:
 def test_workers_add_up() -> None:
     two = plugin("a", limits={"memory": "50Mi", "workers": 2})
     one = plugin("b", limits={"memory": "30Mi"})
-    assert limit(two, one) == 100 + 2 * 50 + 30 + PAYLOADS
+    assert limit(two, one) == 100 + 2 * 50 + 30 + PAYLOADS + 2 * DURABLE
+
+
+def test_durable_slots_have_room_for_the_contexts_there_can_be_and_at_most_64() -> None:
+    few = plugin("a", limits={"memory": "1Mi", "maxContexts": 8, "durableBytes": "1Mi"})
+    many = plugin("b", limits={"memory": "1Mi", "maxContexts": 10_000, "durableBytes": "1Mi"})
+    assert limit(few, many) == 100 + 2 + PAYLOADS + 8 + 64
 
 
 def test_every_context_of_a_per_context_plugin_is_a_worker_and_so_are_the_warm_ones() -> None:
     alone = plugin(isolation="PerContext", limits={"memory": "10Mi", "maxContexts": 5})
-    assert limit(alone, host={"warmWorkers": 3}) == 100 + (5 + 3) * 10 + PAYLOADS
+    assert limit(alone, host={"warmWorkers": 3}) == 100 + (5 + 3) * 10 + PAYLOADS + 1
 
 
 def test_the_largest_payload_counts_once() -> None:
     large = plugin("a", limits={"memory": "1Mi", "requestBytes": "2Mi", "resultBytes": "4Mi"})
     small = plugin("b", limits={"memory": "1Mi"})
-    assert limit(large, small) == 100 + 2 + PAYLOAD_CALLS * 6
+    assert limit(large, small) == 100 + 2 + PAYLOAD_CALLS * 6 + 2 * DURABLE
 
 
 def test_the_administrators_maximum_holds_and_what_lacks_is_told() -> None:
@@ -42,8 +49,8 @@ def test_the_administrators_maximum_holds_and_what_lacks_is_told() -> None:
     greedy = sandbox(plugin(limits={"memory": "1Gi"}))
     found = budget(greedy.spec, memory)
     assert found.limit == 200 * MIB
-    assert found.missing == (100 + 1024 + PAYLOADS - 200) * MIB
-    assert "1156 MiB" in found.overcommit
+    assert found.missing == (100 + 1024 + PAYLOADS + DURABLE - 200) * MIB
+    assert "1160 MiB" in found.overcommit
     assert not budget(sandbox().spec, Memory()).overcommit
 
 

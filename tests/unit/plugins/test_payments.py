@@ -194,3 +194,26 @@ def test_posting_again_in_any_order_changes_nothing(
             assert post(acme, text) == receipt
         assert acme.call("balances") == balances
         assert all(amount >= 0 for amount in balances.values())
+
+
+def test_a_callback_that_was_counted_is_counted_once_also_after_a_crash() -> None:
+    with merchants().context("acme") as acme:
+        first = post(acme, body())
+        acme.crash()
+        assert post(acme, body()) == first
+        assert acme.call("balances") == {"EUR": 1999}
+
+
+def test_a_callback_whose_answer_was_lost_counts_when_it_is_posted_again() -> None:
+    text, timestamp = body(), int(Clock.time)
+    signed: dict[str, Any] = {
+        "signature": sign(text, timestamp),
+        "timestamp": timestamp,
+        "key_id": "2026-11",
+    }
+    with merchants().context("acme") as acme:
+        acme.call("balances")
+        acme.crash("verify", body=text, **signed)
+        assert acme.call("balances") == {}
+        post(acme, text)
+        assert acme.call("balances") == {"EUR": 1999}

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from pluginsandbox.sdk import CallTimeout, Plugin, function, slot
-from pluginsandbox.sdk.errors import ArgumentsError, LoadError
+from pluginsandbox.sdk.errors import ArgumentsError, DurableError, LoadError, RestoreError
 from pluginsandbox.sdk.testing import SecretValue, harness
 from tests.unit.sdk.samples import Item, Sample
 
@@ -74,3 +74,66 @@ def test_a_failing_on_exit_fails_the_test() -> None:
 def test_a_class_that_cannot_be_served_is_refused() -> None:
     with pytest.raises(LoadError, match="has no functions"), harness(Plugin).context():
         pass
+
+
+class Purse(Plugin):
+    coins = slot(int, default=0, durable=True)
+    seen = slot(int, default=0)
+
+    def on_restore(self, from_digest: str) -> None:
+        if from_digest == "sha256:old":
+            raise ValueError("coins were euros then")
+
+    @function
+    def put(self, coins: int = 1) -> list[int]:
+        self.coins.set(self.coins.get() + coins)
+        self.seen.set(self.seen.get() + 1)
+        return [self.coins.get(), self.seen.get(), self.context.generation]
+
+    @function
+    def hoard(self) -> None:
+        self.coins.set(10**18)
+
+
+def test_a_crash_leaves_the_durable_slots_and_takes_the_others() -> None:
+    with harness(Purse).context() as purse:
+        purse.call("put")
+        purse.crash()
+        assert purse.call("put") == [2, 1, 2]
+        purse.crash()
+        purse.crash()
+        assert purse.call("put") == [3, 1, 4]
+
+
+def test_a_crash_in_a_call_leaves_nothing_of_it() -> None:
+    with harness(Purse).context() as purse:
+        purse.call("put")
+        purse.crash("put", coins=5)
+        assert purse.call("put") == [2, 1, 2]
+        with pytest.raises(LookupError, match="no function 'pot'"):
+            purse.crash("pot")
+
+
+def test_a_state_may_be_given_to_another_version_and_refused() -> None:
+    with harness(Purse).context() as purse:
+        purse.call("put", coins=3)
+        stored = purse.stored
+        with pytest.raises(RestoreError, match="coins were euros then"):
+            purse.crash(from_digest="sha256:old")
+    with harness(Purse).context(stored=stored, from_digest="sha256:new") as purse:
+        assert purse.call("put") == [4, 1, 1]
+
+
+def test_the_size_limit_is_the_sandboxs() -> None:
+    with harness(Purse, durable_bytes=10).context() as purse:
+        purse.call("put")
+        with pytest.raises(DurableError, match=r"14 bytes; limits.durableBytes is 10"):
+            purse.call("hoard")
+        assert purse.call("put") == [2, 2, 1]
+
+
+def test_without_durable_slots_there_is_nothing_to_restore() -> None:
+    with harness(Sample).context() as c:
+        c.call("add")
+        with pytest.raises(LookupError, match="nothing is stored"):
+            c.crash()
