@@ -82,7 +82,7 @@ REASONS: Mapping[Reason, Explanation] = {
         "Ready=True",
         "There are no pods, as asked.",
         "`spec.replicas` is 0.",
-        "Set `spec.replicas` to 1, or remove it.",
+        "Set `spec.replicas` to the number of pods you want, or remove it.",
     ),
     Reason.PROGRESSING: Explanation(
         "Ready=Unknown",

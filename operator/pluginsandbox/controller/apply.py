@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
 from collections.abc import Iterable
 
 import structlog
 
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import drift, kinds
+from pluginsandbox.controller.children import peers_secret
 from pluginsandbox.controller.children.common import Manifest
-from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.cluster import CONFLICT, Cluster
 from pluginsandbox.controller.decide import Decision
-from pluginsandbox.controller.errors import ControllerError, PermanentError
+from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.explain import quote
 from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, Key, Kind
 from pluginsandbox.controller.observed import Observed, Problem, controlled_by, left_by_namesake
@@ -33,6 +35,8 @@ _FIRST = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE})
 """What is written at the same time, before the rest in its order."""
 _BEFORE_PODS = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY})
 """What must be there before pods are made: their configuration, and the rules of their network."""
+NAMESAKE_SECONDS = 10.0
+"""A sandbox younger than this may meet what its deleted namesake left to the garbage collector."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,8 +109,11 @@ class Applier:
         # All of them end before this does: two writers of one sandbox never meet.
         done = list(await asyncio.gather(*(self._try(*each, observed) for each in first)))
         missing = {each.kind for each in done if not each.written}
+        peers = await self._peers(observed, decision)
+        done += peers
+        held = missing & _BEFORE_PODS or not all(each.written for each in peers)
         for kind, manifest in then:
-            if kind is kinds.DEPLOYMENT and decision.replicas and missing & _BEFORE_PODS:
+            if kind is kinds.DEPLOYMENT and decision.replicas and held:
                 continue
             done.append(await self._try(kind, manifest, observed))
         for each in done:
@@ -140,6 +147,39 @@ class Applier:
         except ControllerError as error:
             return _Outcome(kind, error=error)
         return _Outcome(kind, written=True, repairs=tuple(repairs))
+
+    async def _peers(self, observed: Observed, decision: Decision) -> list[_Outcome]:
+        """Write what several pods need; whoever finds the others has a key already."""
+        done: list[_Outcome] = []
+        for kind, manifest in decision.peers:
+            if kind is kinds.SECRET:
+                done.append(await self._create_key(manifest, observed))
+            else:
+                done.append(await self._try(kind, manifest, observed))
+            if not done[-1].written:
+                break
+        return done
+
+    async def _create_key(self, manifest: Manifest, observed: Observed) -> _Outcome:
+        """Make the key that the sandbox's pods know each other by; one that is there is right.
+
+        It cannot be looked at. So right after a sandbox was made one waits: what is there may be
+        its deleted namesake's, and about to go.
+        """
+        kind, name = kinds.SECRET, manifest["metadata"]["name"]
+        key = secrets.token_bytes(peers_secret.KEY_BYTES)
+        try:
+            await self._cluster.create(kind, peers_secret.with_key(manifest, key))
+        except PermanentError as error:
+            return _Outcome(kind, problem=_refused(kind, name, error))
+        except RetryError as error:
+            if error.code != CONFLICT:
+                return _Outcome(kind, error=error)
+            return _Outcome(kind, written=not _young(observed))
+        except ControllerError as error:
+            return _Outcome(kind, error=error)
+        log.info("applied", kind=kind.name, namespace=observed.key.namespace, name=name, new=True)
+        return _Outcome(kind, written=True)
 
     async def _live(self, kind: Kind, key: Key, name: str) -> Body | None:
         """Return the object under a name, whoever owns it.
@@ -192,6 +232,11 @@ class Applier:
             self._store.remove(kind, body)
             log.info("deleted", kind=kind.name, namespace=body["metadata"]["namespace"], name=name)
         return []
+
+
+def _young(observed: Observed) -> bool:
+    made = observed.sandbox.metadata.creation_timestamp
+    return made is not None and (observed.now - made).total_seconds() < NAMESAKE_SECONDS
 
 
 def _applied(live: Body) -> str:

@@ -14,11 +14,14 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children import (
     config_snapshot,
     deployment,
+    disruption_budget,
     network_policy,
+    peers_secret,
+    peers_service,
     pod_monitor,
     service,
 )
-from pluginsandbox.controller.children.common import Manifest
+from pluginsandbox.controller.children.common import Manifest, peers_name
 from pluginsandbox.controller.children.config_snapshot import Files, Snapshot
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.memory import MIB, Budget, budget
@@ -37,6 +40,7 @@ class Decision:
     Args:
         replicas: Pods that are wanted.
         writes: Manifests in the order in which they must be applied.
+        peers: What must be there before there are several pods, each after the one before it.
         deletions: Live objects of ours that must go, after the writes.
         problems: What keeps the spec from being carried out.
         template: Hash of the pod template that is wanted; empty while it is not known.
@@ -47,6 +51,7 @@ class Decision:
 
     replicas: int
     writes: tuple[tuple[Kind, Manifest], ...] = ()
+    peers: tuple[tuple[Kind, Manifest], ...] = ()
     deletions: tuple[tuple[Kind, Body], ...] = ()
     problems: tuple[Problem, ...] = ()
     template: str = ""
@@ -75,8 +80,10 @@ def decide(observed: Observed, settings: Settings) -> Decision:
             *_snapshot(observed, snapshot),
             *writes,
             (kinds.DEPLOYMENT, hosts),
+            *_budget(observed, replicas),
             *_monitor(observed),
         ),
+        peers=_peers(observed, replicas),
         deletions=(*_unwanted(observed, settings), *_stale(observed, snapshot.name)),
         template=deployment.template_hash(hosts),
         snapshot=snapshot.name,
@@ -197,6 +204,34 @@ def _monitor(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:
     if not observed.pod_monitors:
         return ()
     return ((kinds.POD_MONITOR, pod_monitor.desired(observed.sandbox)),)
+
+
+def _several(observed: Observed, replicas: int) -> bool:
+    """Tell whether several pods can run, or could: what they need is kept once it is there.
+
+    Pods that are leaving still need it, and the key would not change anyway.
+    """
+    return replicas > 1 or _found(observed)
+
+
+def _found(observed: Observed) -> bool:
+    """Tell whether pods can find each other; the key was made before that."""
+    live = observed.children.get((kinds.SERVICE, peers_name(observed.sandbox)))
+    return live is not None and controlled_by(live, observed.sandbox)
+
+
+def _peers(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], ...]:
+    if not _several(observed, replicas):
+        return ()
+    sandbox = observed.sandbox
+    key = () if _found(observed) else ((kinds.SECRET, peers_secret.desired(sandbox)),)
+    return (*key, (kinds.SERVICE, peers_service.desired(sandbox)))
+
+
+def _budget(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], ...]:
+    if not _several(observed, replicas):
+        return ()
+    return ((kinds.POD_DISRUPTION_BUDGET, disruption_budget.desired(observed.sandbox)),)
 
 
 def _stop(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:

@@ -6,6 +6,7 @@ schema, and a host that does not answer costs little, since it is asked ever mor
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 
@@ -26,6 +27,10 @@ UNREADY_FRESH_SECONDS = 2.0
 """The same for a pod that is not ready: its host may still find out why."""
 FIRST_PAUSE_SECONDS = 2.0
 LAST_PAUSE_SECONDS = 60.0
+MOST_ASKED = 64
+"""Of a sandbox's hosts in one go, those of which least is known first."""
+AT_ONCE = 16
+"""Requests to the hosts of one sandbox at the same time."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,6 +60,8 @@ class Hosts:
     async def read(self, key: Key, pods: Sequence[tuple[Body, bool]]) -> dict[str, HostStats]:
         """Return what the hosts of a sandbox tell, asking those of which little is known.
 
+        Of many hosts not all are asked in one go: the others come next time.
+
         Args:
             key: Of the sandbox.
             pods: Running pods with an address, and whether each takes calls.
@@ -67,13 +74,16 @@ class Hosts:
         self._hosts[key] = {
             pod["metadata"]["uid"]: known.get(pod["metadata"]["uid"], _Host()) for pod, _ in pods
         }
-        told = {}
-        for pod, ready in pods:
-            uid = pod["metadata"]["uid"]
-            stats = await self._read(self._hosts[key][uid], pod, ready=ready)
-            if stats is not None:
-                told[uid] = stats
-        return told
+        hosts = self._hosts[key]
+        due = [
+            (host, str(pod["status"]["podIP"]), FRESH_SECONDS if ready else UNREADY_FRESH_SECONDS)
+            for pod, ready in pods
+            if self._is_due(host := hosts[pod["metadata"]["uid"]], pod, ready=ready)
+        ]
+        due.sort(key=lambda each: each[0].read_at)
+        room = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._ask(*each, room) for each in due[:MOST_ASKED]))
+        return {uid: stats for uid, host in hosts.items() if (stats := self._believed(host))}
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
@@ -84,20 +94,21 @@ class Hosts:
         if self._session is not None:
             await self._session.close()
 
-    async def _read(self, host: _Host, pod: Body, *, ready: bool) -> HostStats | None:
+    def _is_due(self, host: _Host, pod: Body, *, ready: bool) -> bool:
         signature = (ready, _restarts(pod))
         now = self._clock()
         if signature != host.signature:
             host.signature, host.next_try, host.failures = signature, now, 0
-        fresh = FRESH_SECONDS if ready else UNREADY_FRESH_SECONDS
-        if now >= host.next_try:
-            await self._ask(host, str(pod["status"]["podIP"]), fresh)
+        return now >= host.next_try
+
+    def _believed(self, host: _Host) -> HostStats | None:
         recent = self._clock() - host.read_at <= FRESH_SECONDS
         return host.stats if recent or host.failures == 0 else None
 
-    async def _ask(self, host: _Host, address: str, fresh: float) -> None:
+    async def _ask(self, host: _Host, address: str, fresh: float, room: asyncio.Semaphore) -> None:
         try:
-            host.stats = await self._fetch(address)
+            async with room:
+                host.stats = await self._fetch(address)
         except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError, ValueError):
             host.failures += 1
             pause = FIRST_PAUSE_SECONDS * 2.0 ** min(host.failures - 1, 8)

@@ -35,11 +35,12 @@ def plugins_loaded(observed: Observed, decision: Decision) -> Verdict:
     if not ready:
         return "Unknown", Reason.NO_PODS, "no pod is ready"
     told = [observed.stats[_uid(pod)] for pod in ready if _uid(pod) in observed.stats]
-    if len(told) < len(ready):
-        return "Unknown", Reason.HOSTS_UNREACHABLE, _unreachable(len(ready) - len(told))
+    if not told:
+        return "Unknown", Reason.HOSTS_UNREACHABLE, _unreachable(len(ready))
     wanted = {plugin.name for plugin in observed.sandbox.spec.plugins}
     if all(wanted <= _loaded(stats) for stats in told):
-        return "True", Reason.ALL_LOADED, f"{len(wanted)} plugins on {len(ready)} pods"
+        pods = _pods(len(told), len(ready))
+        return "True", Reason.ALL_LOADED, f"{len(wanted)} plugins on {pods}"
     missing = sorted(set().union(*(wanted - _loaded(stats) for stats in told)))
     return "False", Reason.LOADING, f"not yet loaded on every pod: {', '.join(missing)}"
 
@@ -57,15 +58,16 @@ def confined(observed: Observed, decision: Decision) -> Verdict:
     if not ready:
         return "Unknown", Reason.NO_PODS, "no pod is ready"
     walls = [observed.stats[_uid(pod)].confinement for pod in ready if _uid(pod) in observed.stats]
-    if len(walls) < len(ready):
-        return "Unknown", Reason.HOSTS_UNREACHABLE, _unreachable(len(ready) - len(walls))
+    if not walls:
+        return "Unknown", Reason.HOSTS_UNREACHABLE, _unreachable(len(ready))
     proven = [wall.landlock_abi for wall in walls if wall is not None]
-    if len(proven) < len(ready):
+    if len(proven) < len(walls):
         return "Unknown", Reason.PROVING, "not every pod has tried its wall yet"
+    pods = _pods(len(walls), len(ready))
     return (
         "True",
         Reason.PROVEN,
-        f"every forbidden act was stopped on {len(ready)} pods (Landlock ABI {min(proven)})",
+        f"every forbidden act was stopped on {pods} (Landlock ABI {min(proven)})",
     )
 
 
@@ -85,12 +87,13 @@ def _plugin(
         for each in stats.plugins
         if each.name == plugin.name
     ]
-    loaded = sum(1 for uid, each in words if uid in ready and each.state == "Loaded")
+    states = [each.state for uid, each in words if uid in ready]
+    loaded = states.count("Loaded")
     failed = [each for _, each in words if each.state == "Failed"]
     state: PluginState = "Pending"
     if failed:
         state = "Failed"
-    elif ready and loaded == len(ready):
+    elif states and loaded == len(states):
         state = "Loaded"
     message = explain.quote(failed[0].message or failed[0].reason) if failed else None
     return PluginStatus(
@@ -135,6 +138,10 @@ def _loaded(stats: HostStats) -> set[str]:
 
 def _uid(pod: Body) -> str:
     return str(pod["metadata"]["uid"])
+
+
+def _pods(told: int, ready: int) -> str:
+    return f"{ready} pods" if told == ready else f"{told} of {ready} pods, the others not read yet"
 
 
 def _unreachable(pods: int) -> str:

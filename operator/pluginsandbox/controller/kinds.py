@@ -70,6 +70,8 @@ DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments")
 REPLICA_SET = Kind("ReplicaSet", "apps", "v1", "replicasets")
 SERVICE = Kind("Service", "", "v1", "services")
 NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies")
+SECRET = Kind("Secret", "", "v1", "secrets")
+POD_DISRUPTION_BUDGET = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
 POD = Kind("Pod", "", "v1", "pods")
 POD_MONITOR = Kind("PodMonitor", "monitoring.coreos.com", "v1", "podmonitors")
 NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)
@@ -82,6 +84,7 @@ WATCHED: tuple[tuple[Kind, str], ...] = (
     (DEPLOYMENT, SANDBOX_LABEL),
     (SERVICE, SANDBOX_LABEL),
     (NETWORK_POLICY, SANDBOX_LABEL),
+    (POD_DISRUPTION_BUDGET, SANDBOX_LABEL),
     (POD, SANDBOX_LABEL),
 )
 """What the store holds: kinds, and the label selector that the API server filters them by."""

@@ -14,6 +14,7 @@ from pluginsandbox.api.host_stats import HostStats
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.controller import explain, kinds
 from pluginsandbox.controller.children import deployment
+from pluginsandbox.controller.children.common import peers_name
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.errors import ControllerError
 from pluginsandbox.controller.hosts import Hosts
@@ -27,6 +28,8 @@ from pluginsandbox.controller.trim import Body
 
 QUIET_CREATION_SECONDS = 10.0
 """A pod that creates its container for longer than this has its events read."""
+MOST_LOOKED_INTO = 4
+"""Of such pods; what keeps one of them keeps the others."""
 STARTING_SECONDS = 1.0
 """A host that runs for longer than this without being ready is asked why."""
 
@@ -34,6 +37,7 @@ _NAMESAKES: tuple[Kind, ...] = (
     kinds.DEPLOYMENT,
     kinds.SERVICE,
     kinds.NETWORK_POLICY,
+    kinds.POD_DISRUPTION_BUDGET,
     kinds.POD_MONITOR,
 )
 
@@ -101,10 +105,12 @@ class Observer:
         """Return the same with the store's part looked up anew, after our own writes."""
         key, store = observed.key, self._store
         body = store.get(kinds.SANDBOX, key.namespace, key.name) or {}
+        names = [(kind, key.name) for kind in _NAMESAKES]
+        names.append((kinds.SERVICE, peers_name(observed.sandbox)))
         children = {
-            (kind, key.name): live
-            for kind in _NAMESAKES
-            if (live := store.get(kind, key.namespace, key.name)) is not None
+            (kind, name): live
+            for kind, name in names
+            if (live := store.get(kind, key.namespace, name)) is not None
         }
         snapshots = tuple(store.owned(kinds.CONFIG_MAP, key))
         children |= {(kinds.CONFIG_MAP, each["metadata"]["name"]): each for each in snapshots}
@@ -134,9 +140,12 @@ class Observer:
     async def _mount_failures(self, observed: Observed) -> dict[str, str]:
         """Return what the kubelet says of volumes of pods that do not get going."""
         found = {}
-        for pod in observed.pods:
-            if _creates_for(pod, observed.now) < QUIET_CREATION_SECONDS:
-                continue
+        slow = [
+            pod
+            for pod in observed.pods
+            if _creates_for(pod, observed.now) >= QUIET_CREATION_SECONDS
+        ]
+        for pod in slow[:MOST_LOOKED_INTO]:
             uid = pod["metadata"]["uid"]
             message = await self._mount_failure(observed.key.namespace, uid)
             if message:

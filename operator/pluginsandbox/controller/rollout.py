@@ -14,7 +14,7 @@ from pluginsandbox.api.conditions import ConditionType, get_condition
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller.children.deployment import STALL_SECONDS, template_hash
 from pluginsandbox.controller.decide import Decision
-from pluginsandbox.controller.explain import condition
+from pluginsandbox.controller.explain import condition, current_pods
 from pluginsandbox.controller.observed import Observed, Problem
 from pluginsandbox.controller.status import Counts, Standing, counts, previous_conditions
 
@@ -69,11 +69,17 @@ def _rolled_out(memory: Memory, target: Target, observed: Observed, decision: De
     if memory.done == target or (seen and _was_done(observed)):
         return True
     same_template = memory.done is not None and memory.done[1] == decision.template
-    return (seen or same_template) and _all_new(pods)
+    return (seen or same_template or _no_old_pod(observed, decision)) and _all_new(pods)
 
 
 def _all_new(pods: Counts) -> bool:
     return pods.updated == pods.replicas > 0 and pods.ready >= pods.minimum
+
+
+def _no_old_pod(observed: Observed, decision: Decision) -> bool:
+    """Tell whether what changed is the number of pods alone, before the Deployment says so."""
+    staying = [pod for pod in observed.pods if not pod["metadata"].get("deletionTimestamp")]
+    return bool(staying) and len(current_pods(observed, decision.template)) == len(staying)
 
 
 def _was_done(observed: Observed) -> bool:

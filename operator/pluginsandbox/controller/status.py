@@ -165,7 +165,8 @@ def _verdicts(
 ) -> dict[ConditionType, Verdict]:
     late = (observed.now - standing.since).total_seconds() >= STALL_SECONDS
     enough = standing.rolled_out and pods.ready >= pods.minimum
-    problems = [*blocking, *([] if enough else explain.problems(observed, decision.template))]
+    of_pods = explain.problems(observed, decision.template)
+    problems = [*blocking, *([] if enough else of_pods)]
     first = min(problems, key=lambda problem: not problem.edit, default=None)
     if first is not None and first.edit:
         return _stalled(first.reason, first.message)
@@ -173,6 +174,8 @@ def _verdicts(
         if late:
             return _late(first, _progress(pods))
         return _progressing(first, pods)
+    if pods.ready < pods.desired:
+        first = next(iter(of_pods), None)
     return _settled(observed, decision, first, pods, late=late)
 
 
@@ -222,8 +225,9 @@ def _settled(
             else ("True", Reason.SCALED_TO_ZERO, "there are no pods, as replicas is 0")
         )
     elif pods.ready >= pods.minimum:
-        note = f"; {decision.note}" if decision.note else ""
-        ready = ("True", Reason.AVAILABLE, f"{pods.ready} of {pods.desired} pods are ready{note}")
+        lacking = first.message if first else ""
+        notes = "".join(f"; {each}" for each in (lacking, decision.note) if each)
+        ready = ("True", Reason.AVAILABLE, f"{pods.ready} of {pods.desired} pods are ready{notes}")
     else:
         why = f": {first.message}" if first else ""
         message = f"{pods.ready} of {pods.desired} pods are ready{why}"

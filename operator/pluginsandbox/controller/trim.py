@@ -107,5 +107,6 @@ _TRIMMERS: Mapping[Kind, Callable[[Mapping[str, Any]], Body]] = {
     kinds.POD: _pod,
     kinds.SERVICE: _spec,
     kinds.NETWORK_POLICY: _spec,
+    kinds.POD_DISRUPTION_BUDGET: _spec,
     kinds.POD_MONITOR: _spec,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -13,7 +14,10 @@ from pluginsandbox.api import host_config
 from pluginsandbox.controller.children import (
     config_snapshot,
     deployment,
+    disruption_budget,
     network_policy,
+    peers_secret,
+    peers_service,
     pod_monitor,
     service,
 )
@@ -46,10 +50,14 @@ def every_child() -> list[Manifest]:
     assert policy is not None
     contents = {"counter": {"data": {"counter.py": "a"}}}
     copy = config_snapshot.desired(body, snapshot, contents)
-    return [made(), service.desired(body), policy, pod_monitor.desired(body), copy]
+    first = [made(), service.desired(body), policy, pod_monitor.desired(body), copy]
+    several = [disruption_budget.desired(body), peers_service.desired(body)]
+    return [*first, *several, peers_secret.desired(body)]
 
 
-@pytest.mark.parametrize("child", every_child(), ids=lambda child: child["kind"])
+@pytest.mark.parametrize(
+    "child", every_child(), ids=lambda child: f"{child['kind']} {child['metadata']['name']}"
+)
 def test_every_child_is_owned_labelled_and_says_what_was_applied(child: Manifest) -> None:
     metadata = child["metadata"]
     (owner,) = metadata["ownerReferences"]
@@ -115,6 +123,28 @@ def test_a_host_is_told_where_its_peers_are_and_gets_their_key_if_there_is_one()
     assert port["containerPort"] == config.peers_port
 
 
+def test_pods_find_each_other_ready_or_not() -> None:
+    service = peers_service.desired(sandbox())
+    assert service["metadata"]["name"] == f"{KEY.name}-peers"
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    (port,) = service["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (8082, "peers")
+
+
+def test_the_key_is_immutable_and_as_given() -> None:
+    secret = peers_secret.with_key(peers_secret.desired(sandbox()), bytes(range(32)))
+    assert secret["immutable"] is True
+    assert base64.b64decode(secret["data"]["key"]) == bytes(range(32))
+
+
+def test_evictions_take_a_few_pods_at_a_time_and_never_block_a_drain() -> None:
+    spec = disruption_budget.desired(sandbox())["spec"]
+    assert "minAvailable" not in spec
+    assert spec["maxUnavailable"].endswith("%"), "Kubernetes rounds up: at least one"
+    assert spec["selector"] == {"matchLabels": {"pluginsandbox.dev/sandbox": KEY.name}}
+
+
 def test_a_pod_is_given_the_time_that_its_host_takes_to_leave() -> None:
     pod = pod_of(made(host={"terminationGraceSeconds": 7}))
     assert pod["terminationGracePeriodSeconds"] == 5 + 7 + 5
@@ -159,6 +189,7 @@ def test_what_is_not_the_pods_business_changes_no_pod() -> None:
     first = made()
     changes: tuple[dict[str, Any], ...] = (
         {"replicas": 0},
+        {"replicas": 100},
         {"operatingMode": "Suspended"},
         {"network": {"allowFrom": [{"podSelector": {}}]}},
     )

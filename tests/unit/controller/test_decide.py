@@ -90,6 +90,7 @@ def test_a_snapshot_is_never_written_without_its_files() -> None:
         ({}, 1),
         ({"replicas": 0}, 0),
         ({"replicas": 1}, 1),
+        ({"replicas": 1000}, 1000),
         ({"operatingMode": "Suspended"}, 0),
         ({"operatingMode": "Suspended", "replicas": 1}, 0),
     ],
@@ -97,7 +98,46 @@ def test_a_snapshot_is_never_written_without_its_files() -> None:
 def test_desired_count(spec: dict[str, Any], replicas: int) -> None:
     decision = decide(observed(sandbox(**spec)), SETTINGS)
     assert decision.replicas == replicas
-    assert decision.writes[-1][1]["spec"]["replicas"] == replicas
+    (hosts,) = [each for kind, each in decision.writes if kind is kinds.DEPLOYMENT]
+    assert hosts["spec"]["replicas"] == replicas
+
+
+def test_one_pod_has_no_peers() -> None:
+    for count in (0, 1):
+        decision = decide(observed(sandbox(replicas=count)), SETTINGS)
+        assert not decision.peers
+        assert "PodDisruptionBudget" not in kinds_of(decision)
+
+
+def test_several_pods_get_a_key_before_they_can_find_each_other() -> None:
+    decision = decide(observed(sandbox(replicas=2)), SETTINGS)
+    assert [kind.name for kind, _ in decision.peers] == ["Secret", "Service"]
+    assert "data" not in decision.peers[0][1], "deciding is no place for a key"
+    assert kinds_of(decision)[-2:] == ["Deployment", "PodDisruptionBudget"]
+
+
+def with_peers(*, ours: bool, replicas: int) -> Observed:
+    """Return a world with a Service of peers."""
+    made = decide(observed(sandbox(replicas=2)), SETTINGS).peers[1][1]
+    service = {**made, "metadata": {**made["metadata"], "uid": "u-peers"}}
+    if not ours:
+        service["metadata"]["ownerReferences"] = []
+    children = {(kinds.SERVICE, f"{KEY.name}-peers"): service}
+    return observed(sandbox(replicas=replicas), children=children)
+
+
+def test_a_key_is_made_once_and_what_several_pods_needed_stays() -> None:
+    for count in (0, 1, 5):
+        decision = decide(with_peers(ours=True, replicas=count), SETTINGS)
+        assert [kind.name for kind, _ in decision.peers] == ["Service"]
+        assert "PodDisruptionBudget" in kinds_of(decision)
+        assert not decision.deletions
+
+
+def test_a_foreign_service_of_that_name_is_nobodys_business_until_there_are_several() -> None:
+    assert not decide(with_peers(ours=False, replicas=1), SETTINGS).peers
+    decision = decide(with_peers(ours=False, replicas=2), SETTINGS)
+    assert [kind.name for kind, _ in decision.peers] == ["Secret", "Service"]
 
 
 def test_every_restricted_field_is_tried_here() -> None:

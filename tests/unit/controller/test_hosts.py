@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from aiohttp import web
 
 from pluginsandbox.api import host_stats
 from pluginsandbox.controller.hosts import (
+    AT_ONCE,
     FIRST_PAUSE_SECONDS,
     FRESH_SECONDS,
+    MOST_ASKED,
     UNREADY_FRESH_SECONDS,
     Hosts,
 )
@@ -29,9 +32,16 @@ class Host:
         self.headers: dict[str, str] = {}
         self.asked = 0
         self.port = 0
+        self.inside = 0
+        self.most_inside = 0
+        self.hold = 0.0
 
     async def answer(self, _: web.Request) -> web.Response:
         self.asked += 1
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        await asyncio.sleep(self.hold)
+        self.inside -= 1
         return web.Response(body=self.body, status=self.status, headers=self.headers)
 
 
@@ -60,10 +70,12 @@ async def hosts(host: Host, clock: list[float]) -> AsyncIterator[Hosts]:
     await made.close()
 
 
-def local(*, ready: bool = True, restarts: int = 0) -> tuple[dict[str, Any], bool]:
+def local(
+    name: str = "shop-1", *, ready: bool = True, restarts: int = 0
+) -> tuple[dict[str, Any], bool]:
     container = {"name": "host", "ready": ready, "restartCount": restarts}
     status = {"podIP": "127.0.0.1", "containerStatuses": [container]}
-    return pod("t", ready=ready, status=status), ready
+    return pod("t", name, ready=ready, status=status), ready
 
 
 async def test_what_is_known_is_not_asked_again_until_it_is_old(
@@ -147,6 +159,17 @@ async def test_a_host_that_does_not_listen_is_absent(hosts: Hosts, host: Host) -
     await unheard.close()
     assert host.asked == 0
     assert hosts is not unheard
+
+
+async def test_of_many_hosts_a_few_are_asked_at_once_and_the_rest_come_next(
+    host: Host, hosts: Hosts
+) -> None:
+    host.hold = 0.01
+    many = [local(f"shop-{number}") for number in range(MOST_ASKED + 10)]
+    assert len(await hosts.read(KEY, many)) == MOST_ASKED
+    assert len(await hosts.read(KEY, many)) == len(many)
+    assert host.asked == len(many), "nobody is asked twice"
+    assert 1 < host.most_inside <= AT_ONCE
 
 
 async def test_pods_that_are_gone_are_forgotten(hosts: Hosts) -> None:

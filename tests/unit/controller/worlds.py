@@ -36,7 +36,8 @@ def plugin(name: str = "counter", **fields: Any) -> dict[str, Any]:
 
 
 def sandbox(*plugins: dict[str, Any], generation: int = 1, **spec: Any) -> PluginSandbox:
-    return PluginSandbox.read(
+    replicas = spec.pop("replicas", None)
+    made = PluginSandbox.read(
         {
             "apiVersion": "pluginsandbox.dev/v1alpha1",
             "kind": "PluginSandbox",
@@ -49,6 +50,8 @@ def sandbox(*plugins: dict[str, Any], generation: int = 1, **spec: Any) -> Plugi
             "spec": {"plugins": list(plugins) or [plugin()], **spec},
         }
     )
+    # The kind does not let several pass yet; what is behind it does.
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"replicas": replicas})})
 
 
 def files(*keys: str, size: int = 100, digest: str = DIGEST) -> Files:
