@@ -17,10 +17,13 @@ from collections.abc import Callable, Iterable
 from pluginsandbox.host import filters, kernel, landlock, memory, syscalls
 from pluginsandbox.host.seccomp import Installable
 
+FILTERS = 2
+"""How many filters a worker has once it serves, on top of the zygote's."""
 CHANNEL = 3
 """Descriptor of a worker's socket; 0 to 2 are /dev/null and there are no others."""
 _RULESET = 4
 
+_RLIMIT_SIGPENDING = 11  # asm-generic/resource.h; the standard library does not name it
 _LIMITS = {
     # A limit of 1 also stops a core pattern that pipes to a program, which 0 does not.
     resource.RLIMIT_CORE: 1,
@@ -28,6 +31,10 @@ _LIMITS = {
     resource.RLIMIT_MEMLOCK: 0,
     resource.RLIMIT_MSGQUEUE: 0,
     resource.RLIMIT_NOFILE: 64,
+    # The kernel counts queued signals for each user, and all pods of a node may have the same.
+    _RLIMIT_SIGPENDING: 0,
+    # Beyond RLIMIT_DATA, and where a node sets no limit beyond any.
+    resource.RLIMIT_STACK: 8 << 20,
 }
 # Address space beyond the data limit: mapped libraries, read-only files, segments. It bounds the
 # page tables that a plugin can make the kernel keep.
@@ -151,8 +158,11 @@ class Wall:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.setsid()
-        # 0 and 1 are /dev/null since the zygote was started; 2 was its way to the host's log.
-        os.dup2(1, 2)
+        # Opened anew: flags and offset of the zygote's own are shared by all that it forks, and one
+        # worker could leave a mark there for another.
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for standard in range(3):
+            os.dup2(nothing, standard)
         # Both are above what they are copied to: the zygote keeps 3 and 4 for itself.
         os.dup2(channel, CHANNEL)
         if ruleset is not None:

@@ -35,16 +35,16 @@ _ALLOWED = _names(
     read readv pread64 preadv preadv2 write writev pwrite64 pwritev pwritev2
     close close_range lseek dup dup2 dup3 fstat newfstatat stat lstat statx getdents64
     readlink readlinkat access faccessat faccessat2 getcwd
-    munmap mremap madvise brk
+    munmap mremap brk
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait
     sigaltstack pause restart_syscall
-    getrandom clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times
+    getrandom nanosleep gettimeofday time times
     getitimer setitimer alarm
     poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
     epoll_pwait2 eventfd2 recvmsg recvfrom
-    exit exit_group rseq set_robust_list set_tid_address membarrier
+    exit exit_group rseq set_robust_list set_tid_address
     getpid gettid getppid getuid geteuid getgid getegid getgroups getresuid getresgid
-    getpgrp getpgid getsid uname sysinfo getrusage getrlimit sched_yield sched_getaffinity getcpu
+    getpgrp uname sysinfo getrusage getrlimit sched_yield getcpu
     """
 )
 
@@ -89,6 +89,13 @@ _IOCTL_COMMANDS = (
     0x5401,
 )  # FIONREAD FIONBIO FIOCLEX FIONCLEX TCGETS
 
+# NORMAL RANDOM SEQUENTIAL WILLNEED DONTNEED FREE HUGEPAGE NOHUGEPAGE DONTDUMP DODUMP: what
+# allocators give as advice. Not MERGEABLE, by which pages tell what a neighbour's hold.
+_ADVICE = (0, 1, 2, 3, 4, 8, 14, 15, 16, 17)
+# CLOCK_REALTIME to CLOCK_TAI; a negative number is another process's CPU time.
+_CLOCKS = clear(0, 0xFFFFFFF0)
+_OWN = OneOf(0, (0, OWN_PROCESS))
+
 _COUNTED_MAP = (
     clear(3, _MAP_UNCOUNTED),
     # Shared anonymous memory is nobody's data to RLIMIT_DATA.
@@ -98,6 +105,13 @@ _PLAIN_MAP = (clear(2, _PROT_EXEC), *_COUNTED_MAP)
 _CODE_FROM_FILE = (clear(2, _PROT_WRITE), clear(3, _MAP_UNCOUNTED | _MAP_ANONYMOUS))
 
 _CHECKED: dict[str, Alternatives] = {
+    "clock_gettime": ((_CLOCKS,),),
+    "clock_getres": ((_CLOCKS,),),
+    "clock_nanosleep": ((_CLOCKS,),),
+    "madvise": ((OneOf(2, _ADVICE),),),
+    "getpgid": ((_OWN,),),
+    "getsid": ((_OWN,),),
+    "sched_getaffinity": ((_OWN,),),
     "sendto": ((Exactly(4, 0), clear(3, _MSG_OOB)),),
     "openat": ((clear(2, _O_NOT_READ_ONLY),),),
     "futex": ((OneOf(1, _FUTEX_OPERATIONS, mask=0xFFFFFFFF & ~_FUTEX_FLAGS),),),

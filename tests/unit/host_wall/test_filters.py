@@ -68,7 +68,7 @@ def test_what_only_an_attack_does_kills(machine: Machine, name: str) -> None:
     landlock_create_ruleset landlock_restrict_self io_uring_setup io_uring_enter inotify_init1
     personality setrlimit clone mkdirat unlinkat renameat2 symlinkat linkat truncate ftruncate
     pipe2 splice remap_file_pages mlock mlockall setresuid setgroups capset timer_create
-    signalfd4 move_pages mbind prctl socketpair tgkill
+    signalfd4 move_pages mbind membarrier prctl socketpair tgkill
     """.split(),  # noqa: SIM905
 )
 def test_what_a_library_may_probe_is_refused(machine: Machine, name: str) -> None:
@@ -146,6 +146,34 @@ def test_limits_are_read_and_only_the_own_ones(machine: Machine) -> None:
     assert load_phase(machine, "prlimit64", 0, 7, 0x1000, 0) == REFUSE
     assert load_phase(machine, "prlimit64", 0, 7, 1 << 32, 0) == REFUSE
     assert load_phase(machine, "prlimit64", 1, 7, 0, 0x1000) == REFUSE
+
+
+@MACHINE
+@pytest.mark.parametrize("name", ["clock_gettime", "clock_getres", "clock_nanosleep"])
+def test_clocks_are_the_machines_or_its_own_and_no_other_process(
+    machine: Machine, name: str
+) -> None:
+    for clock in (0, 1, 2, 3, 4, 7, 11):
+        assert load_phase(machine, name, clock) == ALLOW
+    for process in (1, OWN, OWN + 1):
+        for kind in (0, 1, 2, 3):  # PROF, VIRT, SCHED, and a clock behind a descriptor
+            assert load_phase(machine, name, ~process << 3 | kind) == REFUSE
+            assert load_phase(machine, name, ~process << 3 | 4 | kind) == REFUSE  # a thread's
+
+
+@MACHINE
+@pytest.mark.parametrize("name", ["getpgid", "getsid", "sched_getaffinity"])
+def test_only_the_own_process_is_asked_about(machine: Machine, name: str) -> None:
+    assert load_phase(machine, name, 0) == load_phase(machine, name, OWN) == ALLOW
+    assert load_phase(machine, name, 1) == load_phase(machine, name, OWN + 1) == REFUSE
+
+
+@MACHINE
+def test_advice_on_memory_is_an_allocators(machine: Machine) -> None:
+    for advice in (0, 3, 4, 8, 14, 15):
+        assert load_phase(machine, "madvise", 0, 4096, advice) == ALLOW
+    for advice in (9, 10, 12, 13, 100, 101):  # REMOVE, DONTFORK, MERGEABLE, HWPOISON ...
+        assert load_phase(machine, "madvise", 0, 4096, advice) == REFUSE
 
 
 @MACHINE
