@@ -77,7 +77,8 @@ def directories(words: list[str], sandbox: PluginSandbox) -> Roots:
     result: Roots = {}
     for word in words:
         name, equals, text = word.partition("=")
-        directory = pathlib.Path(text).expanduser().absolute()
+        # The host takes no path with a link in it, but this one is the author's own.
+        directory = pathlib.Path(text).expanduser().resolve()
         if not equals or name not in names:
             raise DocumentError(
                 f"--source {word!r} must be PLUGIN=DIRECTORY with one of: {', '.join(names)}"
@@ -94,7 +95,7 @@ def _laid_out(
 ) -> Iterator[pathlib.Path]:
     """Lay files out as the kubelet would, and yield the path of the host's configuration."""
     with tempfile.TemporaryDirectory(prefix="pluginsandbox-") as folder:
-        top = pathlib.Path(folder)
+        top = pathlib.Path(folder).resolve()
         plain = _without_digests(sandbox, sources, best_effort=best_effort)
         for plugin in plain.spec.plugins:
             if plugin.name not in sources:

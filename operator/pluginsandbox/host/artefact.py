@@ -32,8 +32,15 @@ def find(root: str) -> dict[str, Path]:
             or lies elsewhere.
 
     """
+    # The worker may read what the root leads to, and an image's link leads where its author likes.
+    if os.path.realpath(root) != os.path.abspath(root):  # noqa: PTH100
+        raise PrepareError(
+            "ImportFailed",
+            "the path to the plugin's files leads through a symbolic link: name the directory "
+            "itself (source.image.path)",
+        )
     files: dict[str, Path] = {}
-    for name, entry in _walk(root, Path(root).resolve(), "", MAX_DEPTH):
+    for name, entry in _walk(root, Path(root).absolute(), "", MAX_DEPTH):
         if len(files) >= MAX_FILES:
             raise PrepareError("ImportFailed", f"the plugin has more than {MAX_FILES} files")
         if not entry.is_file():

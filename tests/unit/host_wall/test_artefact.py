@@ -71,6 +71,15 @@ def test_a_linked_directory_elsewhere_is_refused(root: Path) -> None:
         artefact.find(str(root))
 
 
+@pytest.mark.parametrize("leads", ["..", "/", "../elsewhere"])
+def test_a_path_that_is_a_link_is_refused_wherever_it_leads(root: Path, leads: str) -> None:
+    """An image's link would be followed in the pod, to other plugins' files."""
+    (root / "plugin").symlink_to(leads)
+    for path in (root / "plugin", root / "plugin" / "data"):
+        with pytest.raises(PrepareError, match=r"symbolic link.*source\.image\.path"):
+            artefact.find(str(path))
+
+
 def test_a_circle_of_links_ends(root: Path) -> None:
     (root / "data" / "again").symlink_to(root)
     with pytest.raises(PrepareError, match="is not a plain file"):
