@@ -366,7 +366,7 @@ class Invoker:
     def on_ready(self, lane: Lane) -> None:
         """Note that a plugin serves."""
         if lane.plugin.pool is not None:
-            lane.plugin.pool.serves()
+            lane.plugin.pool.serves(lane)
         self.serve(lane.plugin)
 
     def serve(self, plugin: Plugin) -> None:

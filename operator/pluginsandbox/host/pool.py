@@ -82,7 +82,7 @@ class Pool(abc.ABC):
         lane.ready_since = 0.0
         # A worker that is late cost its time-out already; others that the host ends are no fault.
         if not lane.ending or lane.ending in {"Protocol", "Start"}:
-            self._died(now, lived)
+            self._died(lane, now, lived)
         if not self._closed:
             self._replace(lane, end)
 
@@ -108,10 +108,11 @@ class Pool(abc.ABC):
         self._top_up(now)
 
     @abc.abstractmethod
-    def serves(self) -> None:
+    def serves(self, lane: Lane) -> None:
         """Take note that a worker is ready."""
 
-    def _died(self, now: float, lived: float) -> None:
+    def _died(self, lane: Lane, now: float, lived: float) -> None:
+        del lane
         self._back_off.died(now, lived)
 
     def _start(self, lane: Lane, panicked: str = "") -> None:
@@ -149,7 +150,7 @@ class Sharded(Pool):
         del panicked
         return self.peek()
 
-    def serves(self) -> None:
+    def serves(self, lane: Lane) -> None:
         """Do nothing: a worker that starts and dies of each call still needs the back-off."""
 
     def _replace(self, lane: Lane, end: WorkerExit) -> None:
@@ -193,13 +194,15 @@ class PerContext(Pool):
         self._services.wheel.arm(self, self._services.clock() + REPLENISH_SECONDS)
         return lane
 
-    def serves(self) -> None:
-        """Trust the plugin again: its workers do start."""
-        self._back_off = BackOff()
+    def serves(self, lane: Lane) -> None:
+        """Trust the plugin again: its workers do start. One that nobody has yet proves nothing."""
+        if lane not in self._idle:
+            self._back_off = BackOff()
 
-    def _died(self, now: float, lived: float) -> None:
+    def _died(self, lane: Lane, now: float, lived: float) -> None:
         # Once it served, its end concerns one context: the others' workers must not wait for it.
-        if not lived:
+        # One that dies though nobody called it would otherwise be started again for ever.
+        if not lived or lane in self._idle:
             self._back_off.died(now, lived)
 
     def _new(self, panicked: str = "") -> Lane:

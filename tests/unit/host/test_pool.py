@@ -170,3 +170,33 @@ def test_closing_ends_all_and_starts_none() -> None:
     assert bench.runtime.living == []
     assert bench.calls[0].answer.problem is not None
     assert bench.plugin().bindings == 0
+
+
+def test_warm_workers_that_keep_dying_are_started_ever_more_slowly() -> None:
+    """They did start, so the plugin works; but nobody called them, so nobody waits for them."""
+    bench = own(warm_workers=1)
+    for _ in range(8):
+        bench.run()
+        bench.runtime.living[0].die()
+        bench.advance(BACK_OFF_LIMIT_SECONDS)
+    started = len(bench.runtime.workers)
+    for _ in range(20):
+        bench.run()
+        for worker in bench.runtime.living:
+            worker.die()
+        bench.advance(0.05)
+    assert len(bench.runtime.workers) <= started + 1
+
+
+def test_a_worker_that_served_and_died_delays_no_other_contexts() -> None:
+    bench = own(warm_workers=1)
+    for _ in range(8):
+        bench.run()
+        call = bench.call(context="a")
+        bench.run()
+        call.binding.lane.worker.die()  # type: ignore[union-attr]
+        bench.advance(0.05)
+    bench.run()
+    call = bench.call(context="b")
+    bench.run()
+    assert call.answer.result == b"1"
