@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pluginsandbox.api.host_config import HostConfig, PluginConfig
-from pluginsandbox.host import artefact, confine, memory
+from pluginsandbox.host import artefact, confine, kernel, memory
 from pluginsandbox.host.frames import FRAME_BYTES, Checkpoint, Failed, Log, Reclaimed, Result
 from pluginsandbox.host.messages import Start
 from pluginsandbox.host.nursery import Nursery
@@ -46,6 +46,8 @@ class PythonRuntime:
         self._keys: dict[str, str] = {}
         self._oom_kills = memory.OomKills()
         self._one_gone: asyncio.Future[None] | None = None
+        self._filters: int | None = None
+        """How many a worker must be under once it serves."""
 
     @property
     def zygote_pid(self) -> int | None:
@@ -113,6 +115,11 @@ class PythonRuntime:
         start = self._start(nothing, probe=True)
         return self._spawn(Prepared(0, nothing, "", (), {}), events, start)
 
+    def look(self) -> None:
+        """End workers that use the CPU though they have nothing to do; to be called each second."""
+        for worker in tuple(self._workers.values()):
+            worker.look()
+
     async def close(self) -> None:
         """Kill and reap all workers, then end the zygote."""
         for worker in tuple(self._workers.values()):
@@ -157,9 +164,7 @@ class PythonRuntime:
         self._last_number += 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        worker = PythonWorker(
-            self._last_number, plugin, events, ours, self._loop, self._forget, self._oom_kills.claim
-        )
+        worker = PythonWorker(self._last_number, plugin, events, ours, self._loop, self)
         self._workers[worker.id] = worker
         worker.begin(start)
         config = plugin.config
@@ -186,7 +191,25 @@ class PythonRuntime:
             )
         )
 
-    def _forget(self, worker: PythonWorker) -> None:
+    # --- from workers ----------------------------------------------------------------------------
+
+    def out_of_memory(self) -> bool:
+        """Claim a death of this container for want of memory, if there is one."""
+        return self._oom_kills.claim()
+
+    def walled(self, worker: PythonWorker) -> bool:
+        """Whether a worker is behind the whole wall, as far as the kernel tells."""
+        if self._config.confinement != "Strict":
+            return True
+        found = kernel.filters(worker.pid)
+        zygote = self._nursery.pid
+        if self._filters is None and zygote is not None:
+            own = kernel.filters(zygote)
+            self._filters = None if own is None else own + confine.FILTERS
+        return found is None or self._filters is None or found == self._filters
+
+    def forget(self, worker: PythonWorker) -> None:
+        """Strike out a worker that is gone."""
         self._workers.pop(worker.id, None)
         if self._one_gone is not None and not self._one_gone.done():
             self._one_gone.set_result(None)

@@ -13,11 +13,11 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from pluginsandbox.host import exits, incoming, memory, segments
+from pluginsandbox.host import exits, incoming, kernel, memory, segments
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
@@ -49,6 +49,8 @@ _BURST = 16
 _DYING_SECONDS = 0.2
 # Five times what a worker's own bound lets through, for what piles up while the host stands still.
 _LOGS_PER_SECOND = 1000
+# Between two looks with nothing to do in between; a worker that waits for its next call uses none.
+_IDLE_CPU_SECONDS = 0.1
 
 # What MessagePack adds to a map of so many names and values.
 _SLOTS_HEADER_BYTES = 5 + 10 * MAX_SLOTS
@@ -61,6 +63,19 @@ _view = memoryview(_buffer)
 _encode = msgspec.msgpack.Encoder().encode
 
 
+class Owner(Protocol):
+    """Who made a worker."""
+
+    def forget(self, worker: PythonWorker) -> None:
+        """Hear that the worker is gone, after its last event."""
+
+    def out_of_memory(self) -> bool:
+        """Claim a death for want of memory, if there is one that nobody has claimed."""
+
+    def walled(self, worker: PythonWorker) -> bool:
+        """Whether a worker that says that it serves is behind the whole wall."""
+
+
 class PythonWorker:
     """One confined child with one plugin in it; see `runtime.Worker`.
 
@@ -70,8 +85,7 @@ class PythonWorker:
         events: Whom to tell.
         channel: The host's end of its socket, not blocking.
         loop: The host's event loop.
-        on_gone: Called after the last event.
-        oom: Asked when somebody else killed it: whether it was for want of memory.
+        owner: Who made it.
 
     """
 
@@ -82,16 +96,14 @@ class PythonWorker:
         events: WorkerEvents,
         channel: socket.socket,
         loop: asyncio.AbstractEventLoop,
-        on_gone: Callable[[PythonWorker], None],
-        oom: Callable[[], bool],
+        owner: Owner,
     ) -> None:
         self._number = number
         self._plugin = plugin
         self._events = events
         self._socket = channel
         self._loop = loop
-        self._on_gone = on_gone
-        self._oom = oom
+        self._owner = owner
         self._result_bytes = plugin.config.limits.result_bytes
         self._segment_bytes = (
             self._result_bytes + plugin.config.limits.durable_bytes + _SLOTS_HEADER_BYTES
@@ -99,8 +111,14 @@ class PythonWorker:
         self._open: dict[int, type[Call | Reclaim]] = {}
         self._segments: dict[int, tuple[int, int]] = {}
         """Call to the memfd that it was given for its result, and its size."""
+        self._lent: dict[int, int] = {}
+        """Call to the memfd with its arguments."""
         self._outbox = Outbox(channel, loop, self._unreachable)
         self._log_second, self._logs = 0, 0
+        self._taken = 0
+        """How many calls and errands it was given."""
+        self._looked = (-1, 0.0)
+        """The same at the last look, or -1 if one was open, and its CPU time then in seconds."""
         self._killed: WorkerExit | None = None
         self._dying: asyncio.TimerHandle | None = None
         self._pidfd = -1
@@ -109,7 +127,6 @@ class PythonWorker:
         """Process id; 0 until the zygote has forked it."""
         self.loaded: Loaded | None = None
         self.refused: LoadFailed | None = None
-        loop.add_reader(channel.fileno(), self._on_readable)
 
     @property
     def id(self) -> int:
@@ -137,6 +154,7 @@ class PythonWorker:
     ) -> None:
         """Start a call; answered by on_result or on_failed."""
         self._open[call] = Call
+        self._taken += 1
         large = len(body) >= SEGMENT_BYTES
         if bind is not None and bind.restored is not None:
             state = bind.restored.slots
@@ -159,11 +177,13 @@ class PythonWorker:
         if not large:
             self._outbox.send(_encode(frame))
         elif (descriptor := self._made(segments.holding, body)) >= 0:
-            self._outbox.send(_encode(frame), descriptor)
+            self._lent[call] = descriptor
+            self._lend(_encode(frame), descriptor)
 
     def reclaim(self, *, call: int, context: int, cause: str, timeout_microseconds: int) -> None:
         """Give a binding back; answered by on_reclaimed."""
         self._open[call] = Reclaim
+        self._taken += 1
         self._outbox.send(_encode(Reclaim(call, context, cause, timeout_microseconds)))
 
     def panicked(self, message: str) -> None:
@@ -178,6 +198,16 @@ class PythonWorker:
         # Only a process that is still there cannot have lent its number to another meanwhile.
         return size if self._signal(0) else 0
 
+    def look(self) -> None:
+        """End it if it used the CPU since the last look, with nothing to do then or since."""
+        if not self.pid or self.loaded is None or self._gone:
+            return
+        used = kernel.cpu_seconds(self.pid)
+        taken, before = self._looked
+        self._looked = (-1 if self._open else self._taken, used)
+        if taken == self._looked[0] >= 0 and used - before > _IDLE_CPU_SECONDS:
+            self._end(WorkerExit("Protocol", "it used the CPU although no call was with it"))
+
     def kill(self) -> None:
         """End it now; on_exit follows, and no other event. Repeating is harmless."""
         self._end(WorkerExit("Killed", "killed by the host"))
@@ -191,10 +221,11 @@ class PythonWorker:
     def spawned(self, pid: int, descriptor: int) -> None:
         """Take the pidfd of the process."""
         self.pid, self._pidfd = pid, descriptor
-        if self._killed is not None:
+        if self._killed is None:
+            # Not before: what it says is checked against what the kernel says of its process.
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        else:
             self._signal(signal.SIGKILL)
-        elif self.loaded is not None:
-            self._events.on_ready(self)
 
     def gone(self, status: int | None, peak_bytes: int = 0) -> None:
         """Hear that the process is no more; pass on what it said before, then its end.
@@ -210,11 +241,11 @@ class PythonWorker:
             pass
         self._gone = True
         self._close()
-        end = exits.classify(status, killed=self._killed, oom=self._oom)
+        end = exits.classify(status, killed=self._killed, oom=self._owner.out_of_memory)
         if self.refused is not None and self._killed is None:
             end = WorkerExit(end.cause, f"{self.refused.reason}: {self.refused.message}")
         self._events.on_exit(self, dataclasses.replace(end, peak_bytes=peak_bytes))
-        self._on_gone(self)
+        self._owner.forget(self)
 
     def orphaned(self) -> None:
         """Hear that the zygote is gone, and the process, killed with it, about to be."""
@@ -289,10 +320,10 @@ class PythonWorker:
 
     def _on_first(self, frame: FromWorker) -> None:
         if isinstance(frame, Loaded):
+            if not self._owner.walled(self):
+                raise ProtocolError("it said that it serves before it was behind the whole wall")
             self.loaded = frame
-            # It may be faster than the word of its birth; who is ready can be measured and named.
-            if self.pid:
-                self._events.on_ready(self)
+            self._events.on_ready(self)
         elif isinstance(frame, LoadFailed) and self.refused is None:
             self.refused = frame
         else:
@@ -307,8 +338,8 @@ class PythonWorker:
             if frame.size != size:
                 raise ProtocolError("it named a segment that it was not given")
             body = segments.take(descriptor, size)
-        elif self._segments:
-            self._drop_segment(frame.call)
+        if self._segments or self._lent:
+            self._give_back(frame.call)
         point = frame.checkpoint
         if point is not None:
             body, slots = _apart(body, point)
@@ -321,6 +352,7 @@ class PythonWorker:
         self._answered(frame.call, Call)
         descriptor, size = self._segments.pop(frame.call, (-1, 0))
         body = segments.take(descriptor, size) if descriptor >= 0 else b""
+        self._give_back(frame.call)
         point = frame.checkpoint
         if point is None or self._stored(frame.call, point, _apart(body, point)[1]):
             self._events.on_failed(self, frame)
@@ -339,7 +371,7 @@ class PythonWorker:
         if descriptor < 0:
             return
         self._segments[frame.call] = (descriptor, frame.size)
-        self._outbox.send(_encode(Segment(frame.call, frame.size)), os.dup(descriptor))
+        self._lend(_encode(Segment(frame.call, frame.size)), descriptor)
 
     def _on_log(self, frame: Log) -> None:
         second = int(self._loop.time())
@@ -356,6 +388,12 @@ class PythonWorker:
         if self._open.pop(call, None) is not kind:
             raise ProtocolError("it answered a call that is not open")
 
+    def _lend(self, frame: bytes, descriptor: int) -> None:
+        """Send a frame and the memfd that it speaks of; ours stays open, to be given back."""
+        copy = self._made(os.dup, descriptor)
+        if copy >= 0:
+            self._outbox.send(frame, copy)
+
     def _made(self, make: Callable[[Size], int], of: Size) -> int:
         try:
             return make(of)
@@ -363,10 +401,12 @@ class PythonWorker:
             self._end(WorkerExit("Killed", f"the host has no room left for a payload: {error}"))
             return -1
 
-    def _drop_segment(self, call: int) -> None:
-        descriptor, _ = self._segments.pop(call, (-1, -1))
-        if descriptor >= 0:
-            os.close(descriptor)
+    def _give_back(self, call: int) -> None:
+        """Free the memory of a call that is over, though the worker may hold on to it."""
+        result, _ = self._segments.pop(call, (-1, -1))
+        for descriptor in (result, self._lent.pop(call, -1)):
+            if descriptor >= 0:
+                segments.give_back(descriptor)
 
     # --- its socket and its process --------------------------------------------------------------
 
@@ -404,9 +444,8 @@ class PythonWorker:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
-        for descriptor, _ in self._segments.values():
-            os.close(descriptor)
-        self._segments.clear()
+        for call in (*self._segments, *self._lent):
+            self._give_back(call)
 
 
 def _apart(body: bytes, point: Checkpoint) -> tuple[bytes, bytes]:

@@ -164,6 +164,7 @@ class Server:
         while True:
             await asyncio.sleep(1)
             self._host.load.sample(self._host.clock(), time.time(), len(self._host.table))
+            self._runtime.look()
             self._callers.tick()
             self._cluster.tick()
 
