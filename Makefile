@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo demo-down test test-unit check format generate lock bench cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile check format generate lock bench cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: check ## All tests, those on real pods included
 
 test-unit: setup ## The quick tests: no cluster
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+hostile: setup ## Attack a host by hostile plugins, each beside others that must not notice
+	@$(BIN)/python -m tests.hostile
 
 check: setup ## Lint, types, import contracts, drift of generated files
 	@$(BIN)/ruff format --check .

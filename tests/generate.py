@@ -13,6 +13,7 @@ GENERATORS = (
     "pluginsandbox.api.reference",
     "plugins.render_samples",
     "tests.manifests",
+    "tests.hostile.table",
 )
 
 
