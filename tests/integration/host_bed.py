@@ -191,8 +191,11 @@ class Host:
 
     def workers(self) -> list[int]:
         """Process ids of the zygote's children."""
-        children = _children(self.process.pid)
-        return [worker for zygote in children for worker in _children(zygote)]
+        return [worker for zygote in self.zygotes() for worker in _children(zygote)]
+
+    def zygotes(self) -> list[int]:
+        """Process ids of the host's children: one zygote, but for a moment after its death."""
+        return _children(self.process.pid)
 
 
 def _children(pid: int) -> list[int]:

@@ -9,6 +9,7 @@ import msgspec
 
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
+    STATE_BYTES,
     Checkpoint,
     Failed,
     FromWorker,
@@ -89,7 +90,7 @@ def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each ki
         case Reclaimed():
             return 0 <= frame.reported_bytes <= _BYTES and len(frame.error) <= MESSAGE_CHARACTERS
         case SegmentWanted():
-            return SEGMENT_BYTES <= frame.size <= _BYTES
+            return STATE_BYTES <= frame.size <= _BYTES
         case Log():
             return frame.level in _LEVELS and len(frame.message) <= MESSAGE_CHARACTERS
         case Loaded():

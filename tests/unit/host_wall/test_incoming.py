@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
+    Checkpoint,
     Failed,
     FromWorker,
     FunctionInfo,
@@ -24,7 +25,7 @@ from pluginsandbox.host.frames import (
     Result,
     SegmentWanted,
 )
-from pluginsandbox.host.incoming import MESSAGE_CHARACTERS, ProtocolError, decode
+from pluginsandbox.host.incoming import MESSAGE_CHARACTERS, ProtocolError, decode, slots
 
 encode = msgspec.msgpack.encode
 LONG = "x" * (MESSAGE_CHARACTERS + 1)
@@ -36,6 +37,10 @@ HONEST: list[FromWorker] = [
     Result(1, 0, b"", 0.5, segment=True, size=SEGMENT_BYTES),
     Failed(2, "Arguments", "ArgumentsError", "is missing", "sku"),
     Failed(2, "Start", "ValueError", "no", bound=False),
+    Result(1, 0, b"{}", checkpoint=Checkpoint(7, 1, encode({"total": b"\x01", "note": None}))),
+    Result(1, 0, b"", 0.0, True, SEGMENT_BYTES, Checkpoint(7, 2, b"", 40_000)),
+    Failed(2, "Durable", "DurableError", "too much", checkpoint=Checkpoint(7, 3, b"", 40_000)),
+    Failed(2, "Restore", "ValueError", "too old", bound=False),
     Reclaimed(3, 512),
     SegmentWanted(4, 1 << 20),
     Log("info", "hello"),
@@ -52,6 +57,10 @@ OUT_OF_BOUNDS: list[FromWorker] = [
     Failed(1, "Raised", "E", LONG),
     Failed(1, "Raised", "E", "m", LONG),
     Failed(1, "Raised", "E", "m", bind_seconds=math.nan),
+    Result(1, 0, b"", checkpoint=Checkpoint(7, 0, b"\x80")),
+    Result(1, 0, b"", checkpoint=Checkpoint(7, 1, b"", -1)),
+    Failed(1, "Raised", "E", "m", checkpoint=Checkpoint(7, -1, b"\x80")),
+    Failed(1, "Raised", "E", "m", checkpoint=Checkpoint(7, 1, b"", 1 << 50)),
     Reclaimed(1, -1),
     Reclaimed(1, 1 << 62),
     Reclaimed(1, 0, LONG),
@@ -145,6 +154,36 @@ def test_twenty_thousand_damaged_frames_are_frames_or_refused() -> None:
         if chance.random() < 0.2:
             del data[chance.randrange(len(data)) :]
         refused_or_bounded(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        encode([b"x"]),
+        encode({"a": "text"}),
+        encode({1: b"x"}),
+        encode({"a": b"x"})[:-1],
+        b"\xdf\xff\xff\xff\xff",
+        b"\x81" * 60_000,
+    ],
+    ids=lambda data: repr(data[:24]),
+)
+def test_malformed_durable_slots_are_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="malformed durable slots"):
+        slots(data)
+
+
+@given(st.binary(max_size=512) | st.dictionaries(st.text(), st.none() | st.binary()).map(encode))
+@settings(max_examples=500)
+def test_any_bytes_are_durable_slots_or_refused(data: bytes) -> None:
+    try:
+        found = slots(data)
+    except ProtocolError:
+        return
+    assert all(
+        type(name) is str and type(value) in {bytes, type(None)} for name, value in found.items()
+    )
 
 
 def test_a_view_of_a_buffer_is_copied_out_of_it() -> None:
