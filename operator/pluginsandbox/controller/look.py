@@ -59,4 +59,4 @@ async def _look(cluster: Cluster, key: Key) -> Observed | None:
     observer = Observer(store, cluster, _Unasked(time.monotonic), settings, time.monotonic)
     envelope = {"apiVersion": kinds.SANDBOX.api_version, "kind": kinds.SANDBOX.name}
     sandbox = PluginSandbox.read({**body, **envelope})
-    return await observer.observe(key, sandbox, dt.datetime.now(dt.UTC))
+    return await observer.listen(await observer.observe(key, sandbox, dt.datetime.now(dt.UTC)))

@@ -69,7 +69,7 @@ class Observer:
         self._surroundings = Surroundings(store, cluster, settings, clock)
 
     async def observe(self, key: Key, sandbox: PluginSandbox, now: dt.datetime) -> Observed:
-        """Return what there is.
+        """Return what there is, without what pods tell: that only explains, and can take a while.
 
         Raises:
             ControllerError: Something that is needed could not be read.
@@ -94,11 +94,14 @@ class Observer:
                 now=now,
             )
         )
+        return dataclasses.replace(seen, named_snapshots=await self._named_snapshots(seen))
+
+    async def listen(self, observed: Observed) -> Observed:
+        """Return the same with what hosts and the kubelet tell of exactly these pods."""
         return dataclasses.replace(
-            seen,
-            stats=await self._stats(seen),
-            mount_failures=await self._mount_failures(seen),
-            named_snapshots=await self._named_snapshots(seen),
+            observed,
+            stats=await self._stats(observed),
+            mount_failures=await self._mount_failures(observed),
         )
 
     def again(self, observed: Observed) -> Observed:

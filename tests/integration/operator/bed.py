@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.operator import Operator
 from pluginsandbox.controller.settings import Settings
 from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
+from tests.integration.operator import rules
 
 Body = dict[str, Any]
 
@@ -82,6 +83,8 @@ class Bed:
         )
         self.kubelet = Kubelet(self)
         self.hosts = FakeHosts()
+        self.statuses = 0
+        """Statuses that operators of this bed have written."""
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Bed]:
@@ -127,6 +130,7 @@ class Bed:
             host="127.0.0.1",
             port=0,
         )
+        wrong = self._watch_statuses(operator)
         stop = asyncio.Event()
         task = asyncio.create_task(operator.run(stop))
         try:
@@ -134,6 +138,26 @@ class Bed:
         finally:
             stop.set()
             await asyncio.wait_for(task, 30)
+        assert not wrong, wrong
+
+    def _watch_statuses(self, operator: Operator) -> list[str]:
+        """Hold every status that the operator writes to the rules; return where it broke one."""
+        write = operator._cluster.patch_status
+        wrong: list[str] = []
+
+        async def watched(
+            kind: Kind, namespace: str, name: str, status: Mapping[str, Any], version: str
+        ) -> Body:
+            before = (operator.store.get(kind, namespace, name) or {}).get("status") or {}
+            answer = await write(kind, namespace, name, status, version)
+            generation = answer["metadata"]["generation"]
+            found = list(rules.broken(before, answer["status"], generation))
+            wrong.extend(f"{name}: {each}: {answer['status']}" for each in found)
+            self.statuses += 1
+            return answer
+
+        operator._cluster.patch_status = watched  # type: ignore[method-assign]
+        return wrong
 
     async def get(self, kind: Kind, name: str = SANDBOX) -> Body | None:
         """Return an object of the namespace."""

@@ -64,6 +64,7 @@ async def test_from_apply_to_ready_costs_its_children_and_two_statuses(bed: Bed)
         assert status["plugins"][0]["state"] == "Loaded"
         assert status["plugins"][0]["digest"].startswith("sha256:")
         assert (await bed.condition("Confined"))[:2] == ("True", "Proven")
+        assert bed.statuses == 2, "each status is held to the rules as it is written"
         assert (await bed.condition("Stalled"))[0] == "False"
         assert not await bed.events(), "what goes well is no event"
 

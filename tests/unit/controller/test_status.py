@@ -17,6 +17,8 @@ from pluginsandbox.controller.observed import Observed, Problem
 from pluginsandbox.controller.rollout import Memory, standing
 from pluginsandbox.controller.status import recheck_seconds, report, trouble, unreadable
 from pluginsandbox.controller.trim import Body
+from tests.integration.operator import rules
+from tests.integration.operator.rules import kstatus
 from tests.unit.controller.worlds import (
     KEY,
     NOW,
@@ -31,18 +33,6 @@ from tests.unit.controller.worlds import (
 
 TROUBLE = Problem(Reason.REQUEST_REFUSED, "no")
 EDIT = Problem(Reason.NAME_CONFLICT, "taken", edit=True)
-
-
-def kstatus(status: dict[str, Any], generation: int) -> str:
-    """Return what cli-utils' kstatus computes: its rules, in its order."""
-    conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
-    if status.get("observedGeneration") != generation:
-        return "InProgress"
-    if conditions.get("Reconciling") == "True":
-        return "InProgress"
-    if conditions.get("Stalled") == "True":
-        return "Failed"
-    return "Current" if conditions.get("Ready", "True") == "True" else "InProgress"
 
 
 class Life:
@@ -61,6 +51,8 @@ class Life:
         stands = standing(self.memory, self.world, self.decision, blocking)
         found = report(self.world, self.decision, blocking, stands)
         self.recheck = recheck_seconds(stands, found, now)
+        generation = self.world.sandbox.metadata.generation
+        assert not list(rules.broken(self.world.status, found.dump(), generation))
         self.world = dataclasses.replace(self.world, status=found.dump())
         return found.dump()
 

@@ -12,8 +12,8 @@ from lupa.luajit21 import LuaRuntime
 
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.sandbox import PluginSandbox
+from tests.integration.operator.rules import kstatus
 from tests.manifests import copies
-from tests.unit.controller.test_status import kstatus
 
 FOLDER = copies.HEALTH.parent
 SCRIPT = copies.HEALTH.read_text()
