@@ -78,14 +78,14 @@ def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each ki
         case Result():
             seconds = 0.0 <= frame.bind_seconds <= _SECONDS
             size = len(frame.body) < SEGMENT_BYTES and 0 <= frame.size <= _BYTES
-            return seconds and size and _is_bounded(frame.checkpoint)
+            return seconds and size and (frame.checkpoint is None or _fits(frame.checkpoint))
         case Failed():
             texts = (frame.type, frame.message, frame.argument)
             return (
                 frame.kind in _FAILURES
                 and 0.0 <= frame.bind_seconds <= _SECONDS
                 and all(len(text) <= MESSAGE_CHARACTERS for text in texts)
-                and _is_bounded(frame.checkpoint)
+                and (frame.checkpoint is None or _fits(frame.checkpoint))
             )
         case Reclaimed():
             return 0 <= frame.reported_bytes <= _BYTES and len(frame.error) <= MESSAGE_CHARACTERS
@@ -99,5 +99,5 @@ def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each ki
             return frame.reason in _REASONS and len(frame.message) <= MESSAGE_CHARACTERS
 
 
-def _is_bounded(point: Checkpoint | None) -> bool:
-    return point is None or (point.n > 0 and 0 <= point.size <= _BYTES)
+def _fits(point: Checkpoint) -> bool:
+    return point.n > 0 and 0 <= point.size <= _BYTES
