@@ -95,6 +95,8 @@ class Applier:
         self._store = store
         self._cluster = cluster
         self._futile: dict[Key, dict[tuple[Kind, str], tuple[str, str]]] = {}
+        self._keyed: dict[Key, str] = {}
+        """Uids of sandboxes whose key was made and whose pods cannot find each other yet."""
 
     async def apply(self, observed: Observed, decision: Decision) -> Applied:
         """Write what differs from the decision.
@@ -131,6 +133,7 @@ class Applier:
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
         self._futile.pop(key, None)
+        self._keyed.pop(key, None)
 
     async def _try(self, kind: Kind, manifest: Manifest, observed: Observed) -> _Outcome:
         name = manifest["metadata"]["name"]
@@ -152,12 +155,13 @@ class Applier:
         """Write what several pods need; whoever finds the others has a key already."""
         done: list[_Outcome] = []
         for kind, manifest in decision.peers:
-            if kind is kinds.SECRET:
-                done.append(await self._create_key(manifest, observed))
-            else:
+            if kind is not kinds.SECRET:
                 done.append(await self._try(kind, manifest, observed))
-            if not done[-1].written:
-                break
+            elif self._keyed.get(observed.key) != observed.sandbox.metadata.uid:
+                done.append(await self._create_key(manifest, observed))
+            if done and not done[-1].written:
+                return done
+        self._keyed.pop(observed.key, None)
         return done
 
     async def _create_key(self, manifest: Manifest, observed: Observed) -> _Outcome:
@@ -179,6 +183,7 @@ class Applier:
         except ControllerError as error:
             return _Outcome(kind, error=error)
         log.info("applied", kind=kind.name, namespace=observed.key.namespace, name=name, new=True)
+        self._keyed[observed.key] = observed.sandbox.metadata.uid
         return _Outcome(kind, written=True)
 
     async def _live(self, kind: Kind, key: Key, name: str) -> Body | None:
