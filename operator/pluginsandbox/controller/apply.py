@@ -22,7 +22,7 @@ from pluginsandbox.controller.cluster import CONFLICT, Cluster
 from pluginsandbox.controller.decide import Decision
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.explain import quote
-from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, Key, Kind
+from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, SANDBOX_LABEL, Key, Kind
 from pluginsandbox.controller.observed import Observed, Problem, controlled_by, left_by_namesake
 from pluginsandbox.controller.store import Store
 from pluginsandbox.controller.trim import Body, trim
@@ -95,8 +95,6 @@ class Applier:
         self._store = store
         self._cluster = cluster
         self._futile: dict[Key, dict[tuple[Kind, str], tuple[str, str]]] = {}
-        self._keyed: dict[Key, str] = {}
-        """Uids of sandboxes whose key was made and whose pods cannot find each other yet."""
 
     async def apply(self, observed: Observed, decision: Decision) -> Applied:
         """Write what differs from the decision.
@@ -133,7 +131,6 @@ class Applier:
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
         self._futile.pop(key, None)
-        self._keyed.pop(key, None)
 
     async def _try(self, kind: Kind, manifest: Manifest, observed: Observed) -> _Outcome:
         name = manifest["metadata"]["name"]
@@ -155,13 +152,12 @@ class Applier:
         """Write what several pods need; whoever finds the others has a key already."""
         done: list[_Outcome] = []
         for kind, manifest in decision.peers:
-            if kind is not kinds.SECRET:
-                done.append(await self._try(kind, manifest, observed))
-            elif self._keyed.get(observed.key) != observed.sandbox.metadata.uid:
+            if kind is kinds.SECRET:
                 done.append(await self._create_key(manifest, observed))
-            if done and not done[-1].written:
-                return done
-        self._keyed.pop(observed.key, None)
+            else:
+                done.append(await self._try(kind, manifest, observed))
+            if not done[-1].written:
+                break
         return done
 
     async def _create_key(self, manifest: Manifest, observed: Observed) -> _Outcome:
@@ -183,7 +179,6 @@ class Applier:
         except ControllerError as error:
             return _Outcome(kind, error=error)
         log.info("applied", kind=kind.name, namespace=observed.key.namespace, name=name, new=True)
-        self._keyed[observed.key] = observed.sandbox.metadata.uid
         return _Outcome(kind, written=True)
 
     async def _live(self, kind: Kind, key: Key, name: str) -> Body | None:
@@ -209,7 +204,7 @@ class Applier:
                 return []
             if futile.get(at) == (wanted, drift.fingerprint(live)):
                 return []
-        answer = trim(kind, await self._cluster.apply(kind, manifest, force=live is not None))
+        answer = trim(kind, await self._send(kind, manifest, live))
         self._store.put(kind, answer)
         log.info(
             "applied",
@@ -226,6 +221,42 @@ class Applier:
             return []
         fields = tuple(drift.differences(live, compared))[:MAX_NAMED_FIELDS]
         return [Repair(kind, metadata["name"], fields)]
+
+    async def _send(self, kind: Kind, manifest: Manifest, live: Body | None) -> Body:
+        """Apply a manifest to exactly the object that was seen, in the state that was seen.
+
+        What has changed since is a conflict, and looked at again: an old view of the cluster, or a
+        leader that was held up, undoes nothing newer and takes over no object of the same name.
+        """
+        if live is None:
+            return await self._cluster.apply(kind, manifest, force=False)
+        seen = {name: live["metadata"][name] for name in ("uid", "resourceVersion")}
+        exact = {**manifest, "metadata": {**manifest["metadata"], **seen}}
+        try:
+            return await self._cluster.apply(kind, exact, force=True)
+        except RetryError as error:
+            if error.code == CONFLICT:
+                await self._look_again(kind, live)
+            raise
+
+    async def _look_again(self, kind: Kind, live: Body) -> None:
+        """Read an object that is not as it was seen, then its sandbox.
+
+        In this order what is decided next is never older than what it overwrites.
+        """
+        namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+        owner = live["metadata"].get("labels", {}).get(SANDBOX_LABEL, "")
+        body = await self._cluster.get(kind, namespace, name)
+        if body is None or body["metadata"]["uid"] != live["metadata"]["uid"]:
+            self._store.remove(kind, live)  # what took its name, if anything, is looked up
+        else:
+            self._store.put(kind, body)
+        sandbox = await self._cluster.get(kinds.SANDBOX, namespace, owner)
+        known = self._store.get(kinds.SANDBOX, namespace, owner)
+        if sandbox is not None:
+            self._store.put(kinds.SANDBOX, sandbox)
+        elif known is not None:
+            self._store.remove(kinds.SANDBOX, known)
 
     async def _delete(self, bodies: Iterable[tuple[Kind, Body]]) -> list[Problem]:
         for kind, body in bodies:

@@ -73,10 +73,16 @@ class Cluster:
         return await self._maybe(kind.path(namespace, name), METADATA_ONLY)
 
     async def pages(
-        self, kind: Kind, namespace: str | None, selector: str = "", fields: str = ""
+        self,
+        kind: Kind,
+        namespace: str | None,
+        selector: str = "",
+        fields: str = "",
+        *,
+        limit: int = PAGE,
     ) -> AsyncIterator[Body]:
         """Yield the pages of a list; each has `items` and `metadata.resourceVersion`."""
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(limit)}
         query |= {"labelSelector": selector} if selector else {}
         query |= {"fieldSelector": fields} if fields else {}
         while True:

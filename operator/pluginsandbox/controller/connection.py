@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pathlib
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import kopf
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -45,19 +47,32 @@ async def connect(kubeconfig: pathlib.Path | None) -> ApiClient:
     return ApiClient(configuration)
 
 
-async def for_kopf(client: ApiClient) -> kopf.ConnectionInfo:
-    """Return the same connection for kopf, with a token that is fresh now."""
+async def for_kopf(client: ApiClient, tracing: aiohttp.TraceConfig) -> kopf.AiohttpSession:
+    """Return the same connection for kopf, with a token that is fresh now.
+
+    Args:
+        client: Our own.
+        tracing: Told of kopf's requests.
+
+    """
     configuration = client.configuration
     headers: dict[str, Any] = {}
     await client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
-    scheme, _, token = str(headers.get("authorization", "")).partition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        scheme=scheme or None,
-        token=token.strip() or None,
+    token = headers.get("authorization")
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=_tls(configuration)),
+        headers={"Authorization": str(token)} if token else {},
         trust_env=True,
+        trace_configs=[tracing],
     )
+    return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
+
+
+def _tls(configuration: Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -14,6 +14,10 @@ from typing_extensions import override
 from pluginsandbox.api.names import GROUP
 from pluginsandbox.controller.kinds import WATCHED
 
+ERROR_BACKOFFS = (0.5, 1, 2, 2, 2, 2, 2)
+"""Seconds between a request's attempts: kopf's own grow to 21, and so long nothing would be seen of
+an API server that is back."""
+
 
 class _NoDiffs(kopf.DiffBaseStorage):
     """Remembers no state of any object."""
@@ -63,6 +67,7 @@ def watch_only() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
+    settings.networking.error_backoffs = ERROR_BACKOFFS
     settings.watching.server_timeout = 600
     settings.watching.chunk_size = 500
     settings.persistence.finalizer = f"{GROUP}/unused"

@@ -20,7 +20,9 @@ from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import explain, kinds, rollout, status
 from pluginsandbox.controller.apply import Applied, Applier
 from pluginsandbox.controller.children.deployment import STALL_SECONDS, template_hash
+from pluginsandbox.controller.cluster import NOT_FOUND
 from pluginsandbox.controller.decide import Decision, decide
+from pluginsandbox.controller.errors import PermanentError
 from pluginsandbox.controller.events import Recorder
 from pluginsandbox.controller.kinds import Key
 from pluginsandbox.controller.observe import Observer
@@ -159,7 +161,13 @@ class Reconciler:
         if body is None:
             return None
         live, dumped = body.get("status") or {}, wanted.dump()
-        wait = await self._reporter.write(key, body, wanted)
+        try:
+            wait = await self._reporter.write(key, body, wanted)
+        except PermanentError as error:
+            if error.code != NOT_FOUND:
+                raise
+            self._store.remove(kinds.SANDBOX, body)  # it is gone, and no watch has told so yet
+            return None
         written = wait is None and live != dumped
         if written:
             _log_status(key, wanted)

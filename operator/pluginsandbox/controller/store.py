@@ -7,7 +7,7 @@ changed by readers.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +17,8 @@ from pluginsandbox.controller.trim import Body, trim
 
 ObjectKey = tuple[Kind, str, str]
 
+REMEMBERED_DEAD = 10_000
+
 
 class Store:
     """Trimmed bodies by kind, namespace and name, with two ways to look them up."""
@@ -25,6 +27,7 @@ class Store:
         self._bodies: dict[ObjectKey, Body] = {}
         self._owned: dict[tuple[Kind, Key], set[str]] = defaultdict(set)
         self._users: dict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._dead: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._bodies)
@@ -46,14 +49,15 @@ class Store:
         """Take in an object as the API server gave it.
 
         Returns:
-            The sandboxes that this concerns; none if it is older than what is known, or if
-            nothing changed that the controller looks at.
+            The sandboxes that this concerns; none if it is older than what is known, of an object
+            that is known to be gone, or if nothing changed that the controller looks at.
 
         """
         new = trim(kind, body)
         at = _key(kind, new)
         old = self._bodies.get(at)
-        if old is not None and _older(new, old):
+        gone_at = self._dead.get(_uid(new), -1)
+        if _number(new) <= gone_at or (old is not None and _older(new, old)):
             return set()
         self._bodies[at] = new
         if old is not None and _same(old, new):
@@ -65,6 +69,7 @@ class Store:
         """Take in that an object is gone; return the sandboxes that this concerns."""
         gone = {"metadata": body["metadata"]}
         at = _key(kind, gone)
+        self._bury(_uid(gone), _number(gone))
         old = self._bodies.get(at)
         if old is None or (_uid(old) != _uid(gone) and _older(gone, old)):
             return set()
@@ -93,9 +98,20 @@ class Store:
             concerned |= self.put(kind, body)
         known = [at for at in self._bodies if at[0] is kind and namespace in (None, at[1])]
         for at in known:
-            if at not in listed and _number(self._bodies[at]) <= int(version):
-                concerned |= self.remove(kind, self._bodies[at])
+            old = self._bodies[at]
+            if at not in listed and _number(old) <= int(version):
+                self._bury(_uid(old), int(version))
+                concerned |= self.remove(kind, old)
         return concerned
+
+    def _bury(self, uid: str, version: int) -> None:
+        """Remember when an object went: an older answer, list or event does not bring it back.
+
+        A newer one may: what lost its label has only left the watch.
+        """
+        self._dead[uid] = max(version, self._dead.pop(uid, -1))
+        while len(self._dead) > REMEMBERED_DEAD:
+            self._dead.popitem(last=False)
 
     def _link(self, at: ObjectKey, body: Body) -> set[Key]:
         kind, namespace, name = at

@@ -4,8 +4,10 @@ kopf only watches: no handler patches, no finalizer, no annotation, no index, no
 a thread with a loop of its own, because a stopping kopf cancels every task of its loop that is
 younger than itself, and because its loss must not be ours: it is then started again.
 
-A watch that was interrupted tells nothing of objects that vanished meanwhile, and kopf does not
-either. So everything is listed by ourselves at the start, after every loss, and now and then.
+A watch that begins tells nothing of objects that vanished before, and kopf does not either. So
+whenever kopf has listed a kind, at the start or after the API server forgot where its watch was, we
+list it, too: after kopf, so that what vanishes later is told by its watch. All is listed now and
+then.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import asyncio
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import kopf
 import structlog
 from kubernetes.aio.client import ApiClient
@@ -31,12 +35,18 @@ from pluginsandbox.controller.store import Store
 
 log = structlog.get_logger()
 
+Where = tuple[Kind, str | None]
+
 RELIST_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 1.0
-LAST_PAUSE_SECONDS = 15.0
+LAST_PAUSE_SECONDS = 4.0
+LONG_SECONDS = 30.0
+"""A watch that lived for so long starts again with the first pause."""
 STOP_SECONDS = 5.0
 TLS_CLOSE_SECONDS = 0.25
 """aiohttp closes its TLS connections in the background; its documentation asks for this pause."""
+
+_SELECTORS = dict(WATCHED)
 
 
 class Watch:
@@ -64,16 +74,19 @@ class Watch:
         self._cluster = cluster
         self._client = client
         self._namespaces = namespaces
+        self._listed: asyncio.Queue[Where] = asyncio.Queue()
+        self._everywhere: tuple[Where, ...] = tuple(
+            (kind, namespace) for kind, _ in WATCHED for namespace in namespaces or (None,)
+        )
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled; start again, with ever longer pauses, after every loss."""
         pause = FIRST_PAUSE_SECONDS
         while True:
+            began = time.monotonic()
             try:
-                await self.list_all()
-                self.synced.set()
-                pause = FIRST_PAUSE_SECONDS
+                await self._probe()
                 await self._watch()
                 log.warning("watch ended; starting it again")
             except ControllerError as error:
@@ -81,40 +94,65 @@ class Watch:
             except Exception:
                 log.exception("watch failed; starting it again", seconds=pause)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+            lasted = time.monotonic() - began > LONG_SECONDS
+            pause = FIRST_PAUSE_SECONDS if lasted else min(2 * pause, LAST_PAUSE_SECONDS)
 
-    async def list_all(self) -> None:
-        """List everything anew and enqueue what is concerned.
+    async def _probe(self) -> None:
+        """Find out whether everything can be listed, to say what is wrong if not.
+
+        Raises:
+            ControllerError: Something cannot be listed.
+
+        """
+        for kind, namespace in self._everywhere:
+            async for _ in self._cluster.pages(kind, namespace, _SELECTORS[kind], limit=1):
+                break
+
+    async def _watch(self) -> None:
+        """Run kopf until it ends, and list after it.
 
         Raises:
             ControllerError: Something could not be listed.
 
         """
-        for kind, selector in WATCHED:
-            for namespace in self._namespaces or (None,):
-                bodies: list[dict[str, Any]] = []
-                version = "0"
-                async for page in self._cluster.pages(kind, namespace, selector):
-                    bodies += page.get("items") or ()
-                    version = page["metadata"]["resourceVersion"]
-                self._enqueue(self._store.replace(kind, namespace, bodies, version))
-
-    async def _watch(self) -> None:
-        """Run kopf until it ends, listing now and then."""
         loop = asyncio.get_running_loop()
         stop = threading.Event()
+        self._listed = asyncio.Queue()
         thread = asyncio.ensure_future(asyncio.to_thread(self._serve, loop, stop))
+        listing = asyncio.ensure_future(self._keep_listing())
         try:
-            while not thread.done():
-                patience = RELIST_SECONDS * (1 + random.random() / 4)  # noqa: S311 - jitter
-                await asyncio.wait({thread}, timeout=patience)
-                if not thread.done():
-                    await self.list_all()
-            thread.result()
+            await asyncio.wait({thread, listing}, return_when=asyncio.FIRST_COMPLETED)
+            for each in (thread, listing):
+                if each.done():
+                    each.result()
         finally:
             stop.set()
+            listing.cancel()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(asyncio.shield(thread), STOP_SECONDS)
+
+    async def _keep_listing(self) -> None:
+        missing = set(self._everywhere)
+        while True:
+            patience = RELIST_SECONDS * (1 + random.random() / 4)  # noqa: S311 - jitter
+            try:
+                due = {await asyncio.wait_for(self._listed.get(), patience)}
+            except TimeoutError:
+                due = set(self._everywhere)
+            for kind, namespace in due:
+                await self._list(kind, namespace)
+            missing -= due
+            if not missing:
+                self.synced.set()
+
+    async def _list(self, kind: Kind, namespace: str | None) -> None:
+        """List one kind and enqueue what a difference concerns."""
+        bodies: list[dict[str, Any]] = []
+        version = "0"
+        async for page in self._cluster.pages(kind, namespace, _SELECTORS[kind]):
+            bodies += page.get("items") or ()
+            version = page["metadata"]["resourceVersion"]
+        self._enqueue(self._store.replace(kind, namespace, bodies, version))
 
     def _serve(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         """Run kopf in this thread."""
@@ -134,13 +172,27 @@ class Watch:
     def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
 
-        async def login(**_: Any) -> kopf.ConnectionInfo:
-            return await connection.for_kopf(self._client)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return await connection.for_kopf(self._client, self._tracing(loop))
 
         kopf.on.login(registry=registry)(login)
         for kind, _ in WATCHED:
             self._register(registry, kind, loop)
         return registry
+
+    def _tracing(self, loop: asyncio.AbstractEventLoop) -> aiohttp.TraceConfig:
+        """Return what notices that kopf has listed a kind."""
+        paths = {kind.path(namespace): (kind, namespace) for kind, namespace in self._everywhere}
+
+        async def ended(_: Any, __: Any, request: aiohttp.TraceRequestEndParams) -> None:
+            where = paths.get(request.url.path)
+            whole = not {"watch", "continue"} & request.url.query.keys()
+            if where is not None and whole and request.response.ok:
+                loop.call_soon_threadsafe(self._listed.put_nowait, where)
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_end.append(ended)
+        return tracing
 
     def _register(
         self, registry: kopf.OperatorRegistry, kind: Kind, loop: asyncio.AbstractEventLoop

@@ -140,3 +140,28 @@ def test_a_snapshot_is_kept_without_its_content() -> None:
     trimmed = trim(kinds.CONFIG_MAP, snapshot)
     assert trimmed["immutable"] is True
     assert "files" not in trimmed
+
+
+def test_an_answer_from_before_a_deletion_does_not_bring_the_object_back() -> None:
+    store = Store()
+    store.put(kinds.SANDBOX, body(version=3))
+    assert store.remove(kinds.SANDBOX, body(version=7)) == {SHOP}
+    assert store.put(kinds.SANDBOX, body(version=6)) == set()
+    assert store.replace(kinds.SANDBOX, None, [body(version=6)], "6") == set()
+    assert store.get(kinds.SANDBOX, "team", "shop") is None
+
+
+def test_what_lost_its_label_may_come_back() -> None:
+    store = Store()
+    store.put(kinds.CONFIG_MAP, body("counter", 3))
+    store.remove(kinds.CONFIG_MAP, body("counter", 7))
+    store.put(kinds.CONFIG_MAP, body("counter", 8))
+    assert store.get(kinds.CONFIG_MAP, "team", "counter") is not None
+
+
+def test_a_ghost_that_a_list_ended_stays_dead() -> None:
+    store = Store()
+    store.put(kinds.SERVICE, body(version=3, owner="shop"))
+    store.replace(kinds.SERVICE, None, [], "9")
+    assert store.put(kinds.SERVICE, body(version=8, owner="shop")) == set()
+    assert store.put(kinds.SERVICE, body(version=10, uid="new", owner="shop")) == {SHOP}
