@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo demo-down test test-unit hostile check format generate lock bench cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ test-unit: setup ## The quick tests: no cluster
 
 hostile: setup ## Attack a host by hostile plugins, each beside others that must not notice
 	@$(BIN)/python -m tests.hostile
+
+KILLS ?= 1000
+SIGKILLS ?= 60
+chaos: setup ## Kill the operator KILLS times at its writes, SIGKILLS more as a process, and compare
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --processes $(SIGKILLS)
 
 check: setup ## Lint, types, import contracts, drift of generated files
 	@$(BIN)/ruff format --check .

@@ -120,9 +120,17 @@ class Bed:
         return await self.api._insist(method, path, query, body, content)
 
     @contextlib.asynccontextmanager
-    async def operator(self, settings: Settings | None = None) -> AsyncIterator[Operator]:
-        """Run an operator; stopping it is part of the test."""
-        client = await connection.connect(self.kubeconfig)
+    async def operator(
+        self, settings: Settings | None = None, kubeconfig: Path | None = None
+    ) -> AsyncIterator[Operator]:
+        """Run an operator; stopping it is part of the test.
+
+        Args:
+            settings: Instead of the bed's.
+            kubeconfig: Of another way to the API server than the bed's own.
+
+        """
+        client = await connection.connect(kubeconfig or self.kubeconfig)
         operator = Operator(
             settings or self.settings,
             client,

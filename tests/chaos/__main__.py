@@ -1,0 +1,144 @@
+"""`make chaos KILLS=n`: kill the operator n times, and say in one line what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import logging
+import random
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from tests.chaos.flows import FLOWS, SHORT, Flow
+from tests.chaos.incarnation import AsProcess, InThread
+from tests.chaos.kills import Lane, Life, Moment, Point, Tally
+from tests.chaos.upstream import Upstream
+from tests.integration.operator.bed import Bed, install_kind
+from tests.integration.operator.control_plane import control_plane
+
+_AGAIN = 0.5
+"""How often the successor is killed, too."""
+_EARLY = 4
+"""Its first writes are where it is killed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do.
+
+    Args:
+        flows: Of each lap.
+        kills: So many at least; 0 = each point of the flows once.
+        processes: Whether operators are processes and die by SIGKILL.
+        lanes: Operators at a time.
+
+    """
+
+    flows: Sequence[Flow] = FLOWS
+    kills: int = 0
+    processes: bool = False
+    lanes: int = 2
+
+
+def deaths(lane: Lane, lap: int, rng: random.Random) -> Callable[[Flow], Sequence[Point]]:
+    """Return where the operator dies in the flows of a lap: every point in turn, then at random."""
+
+    def choose(flow: Flow) -> Sequence[Point]:
+        points = lane.points(flow) or [Point("", 1, "before")]
+        chosen = [points[lap % len(points)]]
+        if rng.random() < _AGAIN:
+            moment: Moment = rng.choice(("before", "after"))
+            chosen.append(Point("", rng.randint(1, _EARLY), moment))
+        return chosen
+
+    return choose
+
+
+async def run_lane(
+    kubeconfig: Path, upstream: Upstream, life: Life, tally: Tally, plan: Plan
+) -> None:
+    """Kill the operators of one namespace until there were enough kills."""
+    bed = Bed(kubeconfig, f"chaos-{secrets.token_hex(4)}")
+    rng = random.Random(bed.namespace)  # noqa: S311 - a seed that the messages name
+    async with bed.open():
+        await install_kind(bed.api)
+        await bed.make_namespace()
+        async with (
+            bed.kubelet.run(),
+            bed.hosts.run(),
+            Lane(bed, upstream, life, tally).open() as lane,
+        ):
+            await lane.undisturbed(plan.flows)
+            laps = max(len(lane.points(flow)) for flow in plan.flows)
+            lap = 0
+            while tally.kills < plan.kills if plan.kills else lap < laps:
+                began = time.monotonic()
+                await lane.lap(plan.flows, deaths(lane, lap, rng))
+                lap += 1
+                _say(f"{bed.namespace} lap {lap}: {tally.line}, {time.monotonic() - began:.0f} s")
+        await bed.drop_namespace()
+
+
+async def run(folder: Path, plans: Sequence[Plan]) -> bool:
+    """Run all; return whether nothing is wrong."""
+    clean = True
+    with control_plane(folder) as plane:
+        async with Upstream(plane.kubeconfig, folder).open() as upstream:
+            for plan in plans:
+                tally, life = Tally(), AsProcess if plan.processes else InThread
+                work = (
+                    run_lane(plane.kubeconfig, upstream, life, tally, plan)
+                    for _ in range(plan.lanes)
+                )
+                await asyncio.gather(*work)
+                _tell("SIGKILL" if plan.processes else "new loop", tally)
+                clean = clean and tally.clean
+    return clean
+
+
+def _tell(name: str, tally: Tally) -> None:
+    for each in (*tally.divergences, *tally.orphans, *tally.duplicates):
+        _say(each)
+    flows = {point.partition(":")[0] for point in tally.points}
+    spread = statistics.quantiles(tally.seconds, n=100) if len(tally.seconds) > 1 else [0.0] * 99
+    _say(
+        f"{name}: {len(tally.points)} different points in {len(flows)} flows, "
+        f"{tally.statuses} statuses held against the cluster, from restart to the end state "
+        f"P50 {spread[49]:.1f} s, P99 {spread[98]:.1f} s"
+    )
+    print(tally.line, flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Read the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="make chaos")
+    parser.add_argument("--kills", type=int, default=1000, help="of operators with a new loop")
+    parser.add_argument("--processes", type=int, default=60, help="of operators as processes")
+    parser.add_argument("--short", action="store_true", help="each write of the first flows, once")
+    given = parser.parse_args()
+    plans = [
+        Plan(kills=given.processes, processes=True),
+        Plan(kills=given.kills),
+    ]
+    short = [Plan(flows=SHORT, lanes=1)]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        clean = asyncio.run(run(Path(folder), short if given.short else plans))
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
