@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pluginsandbox.api.sandbox import PluginSandbox
@@ -19,11 +19,17 @@ OWN_TYPES = frozenset({"rule", "duplicate", "quantity"})
 """Errors that `api.model` and `api.quantity` raise: their messages already say all."""
 
 
-def explain(error: ValidationError) -> tuple[str, ...]:
-    """Return one line for each field that is wrong: its path, and what it must be."""
+def explain(error: ValidationError, model: type[BaseModel] = PluginSandbox) -> tuple[str, ...]:
+    """Return one line for each field that is wrong: its path, and what it must be.
+
+    Args:
+        error: What pydantic found.
+        model: What was read.
+
+    """
     problems = error.errors(include_url=False)
     return tuple(
-        f"{path(problem['loc'])}: {_words(problem)}"
+        f"{path(problem['loc'])}: {_words(problem, model)}"
         for problem in problems
         if not _follows(problem, problems)
     )
@@ -50,28 +56,28 @@ def _follows(problem: ErrorDetails, problems: Iterable[ErrorDetails]) -> bool:
     )
 
 
-def _words(problem: ErrorDetails) -> str:
+def _words(problem: ErrorDetails, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return "must be set"
     if problem["type"] == "extra_forbidden":
-        return f"no such field; there are: {', '.join(_siblings(problem['loc']))}"
+        return f"no such field; there are: {', '.join(_siblings(problem['loc'], model))}"
     if problem["type"] in OWN_TYPES:
         return problem["msg"]
     value = repr(problem["input"])
     shown = f", not {value}" if len(value) <= MAX_VALUE else ""
     if problem["type"] == "string_pattern_mismatch":
-        meaning = _schema(problem["loc"]).get("description", "")
+        meaning = _schema(problem["loc"], model).get("description", "")
         return f"must match {problem['ctx']['pattern']}{shown}. {meaning}".rstrip(". ") + "."
     return re.sub(r"^\w+ should ", "must ", problem["msg"]) + shown
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    return sorted(_schema(location[:-1]).get("properties", {}))
+def _siblings(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    return sorted(_schema(location[:-1], model).get("properties", {}))
 
 
-def _schema(location: tuple[int | str, ...]) -> Mapping[str, Any]:
+def _schema(location: tuple[int | str, ...], model: type[BaseModel]) -> Mapping[str, Any]:
     """Find a field's schema, which knows what pydantic's errors do not tell."""
-    found = _root()
+    found = _root(model)
     for part in location:
         within = found.get("items") or found.get("additionalProperties")
         found = within or found.get("properties", {}).get(part) or {}
@@ -79,5 +85,5 @@ def _schema(location: tuple[int | str, ...]) -> Mapping[str, Any]:
 
 
 @functools.cache
-def _root() -> Mapping[str, Any]:
-    return structural(PluginSandbox)
+def _root(model: type[BaseModel]) -> Mapping[str, Any]:
+    return structural(model)

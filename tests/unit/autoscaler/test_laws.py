@@ -1,0 +1,165 @@
+"""What holds for every policy and every history."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import deque
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pluginsandbox.api.scaling import Scaling
+from pluginsandbox.autoscaler import record
+from pluginsandbox.autoscaler.core import HOST_SECONDS, Autoscaler, Seen
+from pluginsandbox.autoscaler.decide import Direction, Limit, Reason
+from pluginsandbox.autoscaler.sample import Sample
+from tests.unit.autoscaler.worlds import BEGIN, calls, histories, play, pods, policies, policy
+
+CHANCE = st.randoms(use_true_random=False)
+LAW = settings(max_examples=40)
+
+
+@LAW
+@given(policies(), histories(), st.integers(0, 400))
+def test_the_answer_is_within_the_bounds_unless_paused(
+    rules: Scaling, samples: list[Sample | None], requested: int
+) -> None:
+    for seen in play(Autoscaler(rules), samples, requested):
+        if seen.answer.limit is not Limit.PAUSED:
+            assert rules.min_replicas <= seen.answer.desired <= rules.most
+
+
+@LAW
+@given(policies(), histories(), st.integers(0, 400))
+def test_a_paused_direction_holds(
+    rules: Scaling, samples: list[Sample | None], requested: int
+) -> None:
+    for seen in play(Autoscaler(rules), samples, requested):
+        change = seen.answer.desired - seen.facts.pods.requested
+        assert change <= 0 or rules.paused not in ("Both", "ScaleUp")
+        assert change >= 0 or rules.paused not in ("Both", "ScaleDown")
+
+
+@LAW
+@given(policies(), histories(), st.integers(1, 300))
+def test_hosts_that_cannot_be_read_keep_the_last_count(
+    rules: Scaling, samples: list[Sample | None], requested: int
+) -> None:
+    core = Autoscaler(rules)
+    last = play(core, samples, requested)[-1].answer.desired
+    for second in range(len(samples) + 4, len(samples) + 200, 7):
+        answer = core.tick(BEGIN + second, None, pods(last)).answer
+        assert answer.desired == last or rules.paused != "None"
+        assert answer.reason in (Reason.HOSTS_UNREACHABLE, Reason.PAUSED, Reason.MINIMUM)
+        last = answer.desired
+
+
+@LAW
+@given(policies(), histories(), st.integers(1, 300), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_more_load_in_a_second_never_gives_fewer_pods(
+    rules: Scaling, samples: list[Sample | None], requested: int, more: int, waiting: int
+) -> None:
+    """More of anything, but no more calls that waited than calls."""
+    second = len(samples) + 1
+    before, after = Autoscaler(rules), Autoscaler(rules)
+    for core in (before, after):
+        play(core, samples, requested)
+    less = Sample(BEGIN + second, 5000, 1000, 5000, 0, 2000)
+    greater = dataclasses.replace(
+        less,
+        concurrency=less.concurrency + more + waiting,
+        queued=less.queued + waiting,
+        requests=less.requests + more + waiting,
+        contexts=less.contexts + more,
+    )
+    low = before.tick(BEGIN + second, less, pods(requested)).answer.desired
+    high = after.tick(BEGIN + second, greater, pods(requested)).answer.desired
+    assert high >= low
+
+
+@LAW
+@given(histories(), st.integers(1, 100), st.integers(2, 9))
+def test_a_load_that_is_some_times_as_large_throughout_never_gets_fewer_pods(
+    samples: list[Sample | None], requested: int, times: int
+) -> None:
+    rules = policy(scaleDownDelaySeconds=30)
+    usual = play(Autoscaler(rules), [each and _in_progress(each, 1) for each in samples], requested)
+    larger = [each and _in_progress(each, times) for each in samples]
+    more = play(Autoscaler(rules), larger, requested)
+    assert all(
+        high.answer.desired >= low.answer.desired for high, low in zip(more, usual, strict=True)
+    )
+
+
+def _in_progress(sample: Sample, times: int) -> Sample:
+    return Sample(sample.time, sample.concurrency * times)
+
+
+@LAW
+@given(policies(), st.integers(1, 300), st.integers(0, 200), CHANCE)
+def test_a_restart_at_any_second_changes_no_answer(
+    rules: Scaling, requested: int, restart: int, chance: random.Random
+) -> None:
+    """The new operator has what the hosts still keep, and the live Deployment, and nothing else."""
+    kept: deque[Sample] = deque(maxlen=HOST_SECONDS)
+    old = Autoscaler(rules)
+    new = old
+    for second in range(1, 220):
+        sample = None if chance.random() < 0.1 else _any(second, chance)
+        if second == restart + 1:
+            new = Autoscaler(rules, kept, start_milliseconds=pods(1).start_milliseconds)
+        there = pods(requested, max(0, requested - chance.randrange(3)))
+        answers = {
+            core.tick(BEGIN + second, sample, there).answer
+            for core in {id(old): old, id(new): new}.values()
+        }
+        assert len(answers) == 1
+        requested = answers.pop().desired
+        if sample is not None:
+            kept.append(sample)
+
+
+def _any(second: int, chance: random.Random) -> Sample:
+    level = 20 if second % 90 < 60 else 90
+    number = chance.randrange(level * 1000)
+    queued = chance.choice([0, chance.randrange(number + 1)])
+    refused = chance.choice([0, 0, chance.randrange(3000)])
+    return Sample(BEGIN + second, number, queued, chance.randrange(90_000), refused, number)
+
+
+@LAW
+@given(policies(), histories(most=60), st.integers(0, 400))
+def test_a_record_replays_to_the_same_answer_and_numbers(
+    rules: Scaling, samples: list[Sample | None], requested: int
+) -> None:
+    for seen in play(Autoscaler(rules), samples, requested):
+        assert record.replay(record.encode(seen)).same
+
+
+@settings(max_examples=10)
+@given(policies(), st.integers(0, 100), st.integers(1, 400))
+def test_a_constant_load_settles_and_never_turns(
+    rules: Scaling, number: int, requested: int
+) -> None:
+    settled = 60 + 2 * rules.scale_down_delay_seconds
+    steady: list[Sample | None] = [
+        calls(n, number, contexts=number) for n in range(1, settled + 600)
+    ]
+    answers = [seen.answer for seen in play(Autoscaler(rules), steady, requested)]
+    directions = {answer.direction for answer in answers} - {Direction.HOLD}
+    assert len(directions) <= 1
+    assert answers[-1].direction is Direction.HOLD
+
+
+@LAW
+@given(policies(), histories(), st.integers(0, 400))
+def test_a_clock_that_is_set_back_removes_no_pod_at_once(
+    rules: Scaling, samples: list[Sample | None], requested: int
+) -> None:
+    core = Autoscaler(rules)
+    last = min(play(core, samples, requested)[-1].answer.desired, rules.most)
+    earlier = Sample(BEGIN - 5000, 0)
+    seen: Seen = core.tick(BEGIN - 5000, earlier, pods(last))
+    if rules.scale_down_delay_seconds > 2:
+        assert seen.answer.desired >= last
