@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench bench-scaling cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ lock: setup ## Resolve the lock files anew
 
 bench: setup ## Time what users wait for, side by side, and write docs/benchmarks.md
 	@$(BIN)/python -m tests.bench
+
+bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
+	@$(BIN)/python -m tests.bench scaling
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import calls, laptop, life
+from tests.bench import calls, laptop, life, scaling
 
-PARTS = {"laptop": laptop.run, "calls": calls.run, "life": life.run}
+PARTS = {"laptop": laptop.run, "calls": calls.run, "life": life.run, "scaling": scaling.run}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.bed.shell import REPOSITORY
 
@@ -41,10 +42,10 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def publish(name: str, body: str) -> None:
-    """Put a table between its markers on the page, and print it."""
+def publish(name: str, body: str, page: Path = PAGE) -> None:
+    """Put a table between its markers on a page, and print it."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    page = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}\n{body}\n{end}", page), encoding="utf-8")
+    page.write_text(pattern.sub(lambda _: f"{begin}\n{body}\n{end}", text), encoding="utf-8")
     print(f"\n{body}\n")

@@ -24,7 +24,6 @@ from tests.cluster.progress import Progress, say
 from tests.cluster.versions import ALL, Module
 
 _UNFINISHED = ".building-"
-MODULES = Path(__file__).with_name("modules")
 
 
 def fingerprint(module: Module, source: Path) -> str:
@@ -44,7 +43,7 @@ def fingerprint(module: Module, source: Path) -> str:
 
 def destination(module: Module) -> Path:
     """The cache folder where the programs of `module` are, or will be."""
-    parts = (module.name, module.version, fingerprint(module, MODULES / module.name))
+    parts = (module.name, module.version, fingerprint(module, module.source))
     return cache_home() / "bin" / "-".join(part for part in parts if part)
 
 
@@ -98,7 +97,7 @@ def _build(module: Module, target: Path, place: str) -> None:
             "building the local cluster needs Go 1.26 or newer (https://go.dev/dl). "
             "Or name a cluster that you have: PLUGINSANDBOX_KUBECONFIG=<file>"
         )
-    source = MODULES / module.name
+    source = module.source
     check_version(module, source)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as scratch:

@@ -7,7 +7,9 @@ build refuses to go on when the two differ.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+_MODULES = Path(__file__).with_name("modules")
 _KUBERNETES = "v1.37.2"
 _COMPONENTS = (
     "kube-apiserver",
@@ -23,7 +25,7 @@ _HELM = "v4.3.1"
 
 @dataclass(frozen=True)
 class Module:
-    """One build: a folder below ``modules/`` with its own go.mod.
+    """One build: a folder with its own go.mod.
 
     Args:
         name: folder, and the prefix of the result's folder in the cache.
@@ -33,6 +35,7 @@ class Module:
         links: further names of a program that looks at the name it is called by.
         variables: Go string variables to set, as releases do.
         tags: Go build tags.
+        modules: where its folder is.
     """
 
     name: str
@@ -42,6 +45,12 @@ class Module:
     links: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    modules: Path = _MODULES
+
+    @property
+    def source(self) -> Path:
+        """The folder with its go.mod."""
+        return self.modules / self.name
 
 
 ETCD = Module(

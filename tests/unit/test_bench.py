@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.bench import calls, table
+from pluginsandbox.autoscaler import simulate, trace
+from pluginsandbox.autoscaler.simulate import Model
+from tests.bench import calls, rivals, table, traces
 from tests.bench.table import Spread
 from tests.demo import metrics
 
@@ -44,3 +46,24 @@ def test_metrics_are_named_without_what_is_the_same_for_all_and_only_ours_are_to
     reclaims = 'pluginsandbox_reclaims_total{plugin="a", cause="Idle"}'
     assert series == {"pluginsandbox_contexts": 2.0, reclaims: 1.0}
     assert metrics.changed({"pluginsandbox_contexts": 2.0}, series) == [(reclaims, 1.0)]
+
+
+def test_hpa_doubles_every_fifteen_seconds_as_kubernetes_documents() -> None:
+    load = trace.parse("seconds,demand\n0,12\n60,86\n179,86\n", "step")
+    seconds = simulate.run(load, Model(12, 4.0, 1), rivals.hpa(1))
+    changes = [second.desired for second in seconds]
+    assert sorted(set(changes)) == [12, 24, 48, 86]
+    assert [changes.index(pods) + 1 for pods in (24, 48, 86)] == [75, 90, 105]
+
+
+def test_the_oracle_lets_no_call_wait() -> None:
+    load = trace.parse("seconds,demand\n0,12\n60,86\n120,3\n179,86\n", "step")
+    model = Model(12, 4.0, 1)
+    seconds = simulate.run(load, model, rivals.Oracle(load, model))
+    assert simulate.figures(seconds, 12).waiting_call_seconds == 0
+
+
+def test_each_trace_is_one_that_can_be_read() -> None:
+    for name in traces.SHAPES:
+        text = (traces.FOLDER / f"{name}.csv").read_text(encoding="utf-8")
+        assert trace.parse(text, name).seconds == traces.SHAPES[name].seconds

@@ -70,7 +70,7 @@ def test_the_guard_lets_nothing_pass_between_pods_and_other_links() -> None:
 
 @pytest.mark.parametrize("module", [*ALL, PROBE], ids=lambda module: module.name)
 def test_the_modules_require_the_versions_that_we_name(module: Module) -> None:
-    build.check_version(module, build.MODULES / module.name)
+    build.check_version(module, module.source)
 
 
 def test_a_changed_module_is_another_build(tmp_path: Path) -> None:
