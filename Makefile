@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench bench-scaling cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench: setup ## Time what users wait for, side by side, and write docs/benchmark
 
 bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
 	@$(BIN)/python -m tests.bench scaling
+
+churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
+	@$(BIN)/python -m tests.churn
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

@@ -17,6 +17,10 @@ from typing import Protocol
 RESOLUTION_SECONDS = 0.01
 NOWHERE = 0
 
+# In place of each bucket that became empty before its time: a table that has grown does not shrink,
+# and contexts that were idle for a moment would leave one for every quarter of a second.
+_EMPTY: dict[Timed, None] = {}
+
 
 class Timed(Protocol):
     """What can be put on the wheel."""
@@ -54,20 +58,24 @@ class Wheel:
             self.disarm(item)
         item.tick = tick
         bucket = self._buckets.get(tick)
-        if bucket is not None:
+        if bucket:
             bucket[item] = None
             return
         self._buckets[tick] = {item: None}
+        if bucket is not None:
+            return
         heapq.heappush(self._ticks, tick)
         if self._ticks[0] == tick and self.on_earlier is not None:
             self.on_earlier()
 
     def disarm(self, item: Timed) -> None:
         """Take an entry away; does nothing when it is not there."""
-        bucket = self._buckets.get(item.tick)
-        item.tick = NOWHERE
+        tick, item.tick = item.tick, NOWHERE
+        bucket = self._buckets.get(tick)
         if bucket is not None:
             bucket.pop(item, None)
+            if not bucket:
+                self._buckets[tick] = _EMPTY
 
     def expire(self, now: float) -> int:
         """Call every entry whose time has come and return how many there were."""

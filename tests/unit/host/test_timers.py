@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +95,17 @@ def test_the_next_due_time_is_never_after_an_entrys_own() -> None:
     assert 12.345 <= due <= 12.345 + RESOLUTION_SECONDS
     wheel.expire(due)
     assert item.rung == [due]
+
+
+def test_a_bucket_that_became_empty_keeps_no_table_and_can_be_used_again() -> None:
+    wheel, items = Wheel(), [Item(number) for number in range(1000)]
+    for item in items:
+        wheel.arm(item, 12.0)
+    for item in items:
+        wheel.disarm(item)
+    assert max(map(sys.getsizeof, wheel._buckets.values())) == sys.getsizeof({})
+    for item in items[:2]:
+        wheel.arm(item, 12.0)
+    assert len(wheel._ticks) == 1
+    assert wheel.expire(13.0) == 2
+    assert wheel.next_due() is None

@@ -1,0 +1,1 @@
+"""A host through very many binds and reclaims: what it costs, and that nothing stays behind."""
