@@ -46,6 +46,9 @@ class PluginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     durable_bytes: int = 64 << 10
     """State in durable slots of one context."""
 
+    published_bytes: int = 0
+    """What it may publish for other plugins; 0 = nothing."""
+
     @property
     def durable_room(self) -> int:
         """Bytes that the durable slots of all contexts in one pod may take together."""

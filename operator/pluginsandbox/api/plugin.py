@@ -110,6 +110,14 @@ class PluginLimits(Model):
         """`durableBytes` as a number."""
         return parse_bytes(self.durable_bytes)
 
+    published_bytes: Annotated[Bytes, Between("publishedBytes", "1", "64Mi")] | None = None
+    """Size of what the plugin may publish for the other plugins to read. Absent: nothing."""
+
+    @property
+    def published_size(self) -> int:
+        """`publishedBytes` as a number; 0 if it is absent."""
+        return 0 if self.published_bytes is None else parse_bytes(self.published_bytes)
+
     @property
     def memory_bytes(self) -> int:
         """`memory` as a number."""

@@ -75,4 +75,5 @@ def _limits(plugin: Plugin) -> host.PluginLimits:
         request_bytes=parse_bytes(limits.request_bytes),
         result_bytes=parse_bytes(limits.result_bytes),
         durable_bytes=limits.durable_size,
+        published_bytes=limits.published_size,
     )

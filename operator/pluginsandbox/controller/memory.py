@@ -1,13 +1,15 @@
 """How much memory a sandbox's pod needs: pure sums over the limits of its plugins.
 
-limit = reserve + workers + payloads + durable, where
+limit = reserve + workers + payloads + durable + published, where
 
 - reserve is the administrator's `memory.reserve`: the host and the zygote;
 - workers is the sum over plugins of the processes it can have, times `limits.memory`: `workers` of
   a PerPlugin plugin; `maxContexts` + `warmWorkers` of a PerContext one;
 - payloads is room for `PAYLOAD_CALLS` calls of the largest arguments and results at once; calls
   that wait beyond that are refused by the host's own bound on queued bytes;
-- durable is the sum over plugins of the room that the host gives to their durable slots.
+- durable is the sum over plugins of the room that the host gives to their durable slots;
+- published is `PUBLISHED_COPIES` times the sum of what plugins may publish: what is published, what
+  was before and running calls still read, and what is being filled.
 
 The limit never exceeds the administrator's `memory.maximum`. What is then missing is overcommit:
 with all contexts alive and each worker at its limit, the kernel would kill workers before the host
@@ -25,6 +27,7 @@ from pluginsandbox.api.spec import SandboxSpec
 from pluginsandbox.controller.settings import Memory
 
 PAYLOAD_CALLS = 16
+PUBLISHED_COPIES = 3
 MIB = 1 << 20
 
 
@@ -60,7 +63,7 @@ def budget(spec: SandboxSpec, memory: Memory) -> Budget:
     needed = (
         parse_bytes(memory.reserve)
         + _payloads(spec)
-        + sum(_workers(spec, p) + _durable(p) for p in spec.plugins)
+        + sum(_workers(spec, p) + _durable(p) + _published(p) for p in spec.plugins)
     )
     needed = _whole(needed)
     limit = min(needed, _whole(parse_bytes(memory.maximum)))
@@ -79,6 +82,10 @@ def _workers(spec: SandboxSpec, plugin: Plugin) -> int:
         plugin.max_contexts + spec.host.warm_workers if per_context else plugin.limits.workers
     )
     return processes * plugin.limits.memory_bytes
+
+
+def _published(plugin: Plugin) -> int:
+    return PUBLISHED_COPIES * plugin.limits.published_size
 
 
 def _durable(plugin: Plugin) -> int:

@@ -100,7 +100,17 @@ class Panicked(_Frame, frozen=True, tag=4):
     message: str
 
 
-ToWorker = Call | Reclaim | Segment | Panicked
+class Shared(_Frame, frozen=True, tag=5):
+    """What came of publishing, or what was published."""
+
+    call: int
+    size: int
+    """Of the memfd that follows the frame; 0 = none does."""
+    refused: str = ""
+    """Why it is not published; empty if it is."""
+
+
+ToWorker = Call | Reclaim | Segment | Panicked | Shared
 
 # --- worker to host ------------------------------------------------------------------------------
 
@@ -208,4 +218,38 @@ class Log(_Untrusted, frozen=True, tag=7):
     call: int = 0
 
 
-FromWorker = Loaded | LoadFailed | Result | Failed | Reclaimed | SegmentWanted | Log
+class Publish(_Untrusted, frozen=True, tag=8):
+    """A plugin wants to publish; the host answers with a `Segment` to fill, or with `Shared`."""
+
+    call: int
+    name: str
+    size: int
+    """0 takes away what was published under the name."""
+
+
+class Filled(_Untrusted, frozen=True, tag=9):
+    """The segment of the last `Publish` is filled; the host answers with `Shared`."""
+
+    call: int
+
+
+class Borrow(_Untrusted, frozen=True, tag=10):
+    """A plugin wants to read what one published; the host answers with `Shared`."""
+
+    call: int
+    plugin: str
+    name: str
+
+
+FromWorker = (
+    Loaded
+    | LoadFailed
+    | Result
+    | Failed
+    | Reclaimed
+    | SegmentWanted
+    | Log
+    | Publish
+    | Filled
+    | Borrow
+)

@@ -10,12 +10,15 @@ import msgspec
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
     STATE_BYTES,
+    Borrow,
     Checkpoint,
     Failed,
+    Filled,
     FromWorker,
     Loaded,
     LoadFailed,
     Log,
+    Publish,
     Reclaimed,
     Result,
     SegmentWanted,
@@ -72,7 +75,7 @@ def slots(data: bytes) -> Slots:
         raise ProtocolError(f"it sent malformed durable slots: {error}") from error
 
 
-def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each kind
+def _bounded(frame: FromWorker) -> bool:  # noqa: C901, PLR0911 - one line for each kind
     # Comparisons are written so that NaN fails them.
     match frame:
         case Result():
@@ -93,6 +96,12 @@ def _bounded(frame: FromWorker) -> bool:  # noqa: PLR0911 - one line for each ki
             return STATE_BYTES <= frame.size <= _BYTES
         case Log():
             return frame.level in _LEVELS and len(frame.message) <= MESSAGE_CHARACTERS
+        case Publish():
+            return 0 <= frame.size <= _BYTES and len(frame.name) <= MESSAGE_CHARACTERS
+        case Borrow():
+            return len(frame.plugin) <= MESSAGE_CHARACTERS and len(frame.name) <= MESSAGE_CHARACTERS
+        case Filled():
+            return True
         case Loaded():
             return 0.0 <= frame.load_seconds <= _SECONDS and 0.0 <= frame.start_seconds <= _SECONDS
         case LoadFailed():

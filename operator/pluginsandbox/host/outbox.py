@@ -34,6 +34,11 @@ class Outbox:
         """Messages, each with a descriptor or `NO_DESCRIPTOR`."""
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that the socket has no room for yet."""
+        return len(self._waiting)
+
     def send(self, data: bytes, descriptor: int = NO_DESCRIPTOR) -> None:
         """Send a message and, in one of its own behind it, a descriptor, which is closed here."""
         self._post(data, NO_DESCRIPTOR)

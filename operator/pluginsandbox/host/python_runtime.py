@@ -20,6 +20,7 @@ from pluginsandbox.host.messages import Start
 from pluginsandbox.host.nursery import Nursery
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared, PrepareError, Worker, WorkerEvents, WorkerExit
+from pluginsandbox.host.shelf import Shelf
 from pluginsandbox.sdk.durable import Slots
 from pluginsandbox.sdk.keys import plugin_key
 
@@ -40,6 +41,8 @@ class PythonRuntime:
     def __init__(self, config: HostConfig, loop: asyncio.AbstractEventLoop) -> None:
         self._config = config
         self._loop = loop
+        self.shelf = Shelf(config.plugins)
+        """What the plugins publish for each other."""
         self._nursery = Nursery(self, loop)
         self._workers: dict[int, PythonWorker] = {}
         self._last_number = 0
@@ -132,6 +135,7 @@ class PythonRuntime:
         self._nursery.close()
         for worker in tuple(self._workers.values()):
             worker.gone(None)
+        self.shelf.close()
 
     # --- from the nursery ------------------------------------------------------------------------
 

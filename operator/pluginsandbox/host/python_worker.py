@@ -18,19 +18,23 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from pluginsandbox.host import exits, incoming, kernel, memory, segments
+from pluginsandbox.host.exchange import Exchange
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
     STATE_BYTES,
     Bind,
+    Borrow,
     Call,
     Checkpoint,
     Failed,
+    Filled,
     FromWorker,
     Loaded,
     LoadFailed,
     Log,
     Panicked,
+    Publish,
     Reclaim,
     Reclaimed,
     Restored,
@@ -41,6 +45,7 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.host.incoming import ProtocolError
 from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
+from pluginsandbox.host.shelf import Shelf
 from pluginsandbox.sdk.durable import MAX_SLOTS
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
@@ -65,6 +70,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class Owner(Protocol):
     """Who made a worker."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """What the plugins of the sandbox publish."""
 
     def forget(self, worker: PythonWorker) -> None:
         """Hear that the worker is gone, after its last event."""
@@ -114,6 +123,7 @@ class PythonWorker:
         self._lent: dict[int, int] = {}
         """Call to the memfd with its arguments."""
         self._outbox = Outbox(channel, loop, self._unreachable)
+        self._exchange = Exchange(plugin.config.name, owner.shelf, self._outbox)
         self._log_second, self._logs = 0, 0
         self._taken = 0
         """How many calls and errands it was given."""
@@ -315,6 +325,10 @@ class PythonWorker:
             self._events.on_reclaimed(self, frame)
         elif isinstance(frame, SegmentWanted):
             self._on_segment_wanted(frame)
+        elif isinstance(frame, Publish | Filled | Borrow):
+            if self._open.get(frame.call) is not Call:
+                raise ProtocolError("it published or borrowed for no call")
+            self._exchange.hear(frame)
         else:
             raise ProtocolError(f"it sent {type(frame).__name__} again")
 
@@ -338,7 +352,7 @@ class PythonWorker:
             if frame.size != size:
                 raise ProtocolError("it named a segment that it was not given")
             body = segments.take(descriptor, size)
-        if self._segments or self._lent:
+        if self._segments or self._lent or self._exchange.busy:
             self._give_back(frame.call)
         point = frame.checkpoint
         if point is not None:
@@ -403,6 +417,7 @@ class PythonWorker:
 
     def _give_back(self, call: int) -> None:
         """Free the memory of a call that is over, though the worker may hold on to it."""
+        self._exchange.end(call)
         result, _ = self._segments.pop(call, (-1, -1))
         for descriptor in (result, self._lent.pop(call, -1)):
             if descriptor >= 0:
@@ -446,6 +461,7 @@ class PythonWorker:
             self._pidfd = -1
         for call in (*self._segments, *self._lent):
             self._give_back(call)
+        self._exchange.close()
 
 
 def _apart(body: bytes, point: Checkpoint) -> tuple[bytes, bytes]:

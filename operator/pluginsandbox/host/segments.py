@@ -66,7 +66,7 @@ def take_all(descriptor: int) -> bytes:
         os.close(descriptor)
 
 
-def fill(descriptor: int, payload: bytes) -> None:
+def fill(descriptor: int, payload: bytes | memoryview) -> None:
     """Put a payload into a memfd of its size, and close it."""
     try:
         with mmap.mmap(descriptor, len(payload)) as mapped:

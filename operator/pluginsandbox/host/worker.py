@@ -25,6 +25,7 @@ from pluginsandbox.host.frames import (
     Call,
     Checkpoint,
     Failed,
+    FromWorker,
     FunctionInfo,
     Loaded,
     LoadFailed,
@@ -34,9 +35,11 @@ from pluginsandbox.host.frames import (
     Result,
     Segment,
     SegmentWanted,
+    Shared,
     ToWorker,
 )
 from pluginsandbox.host.messages import Start
+from pluginsandbox.host.worker_shelf import WorkerShelf
 from pluginsandbox.sdk import durable, errors, loading
 
 __all__ = ["BROKEN", "OUT_OF_MEMORY", "run"]
@@ -148,6 +151,9 @@ class Server:
         self._waiting: deque[tuple[ToWorker, bytes]] = deque()
         """What arrived while a segment was awaited, with its payload."""
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
+        self._shelf = WorkerShelf(channel, self._ask)
+        if isinstance(plugin, loading.LoadedPlugin):
+            plugin.shelf = self._shelf
 
     def run(self) -> None:
         """Serve until the host closes the socket."""
@@ -180,6 +186,7 @@ class Server:
         if self._plugin.durable:
             reply = self._with_changes(frame, reply)
         self._finish_output()
+        self._shelf.end_call()
         channel.call = 0
         channel.send(reply)
         if self._reserve is None:
@@ -266,12 +273,16 @@ class Server:
         self._channel.send(Reclaimed(frame.call, reported, error))
 
     def _segment(self, call: int, size: int) -> int:
-        """Ask the host for a memfd and wait for it; other frames keep their order."""
-        self._channel.send(SegmentWanted(call, size))
-        while (frame := self._channel.receive()) is not None:
-            if isinstance(frame, Segment):
-                return self._channel.descriptor()
-            self._waiting.append((frame, self._payload(frame)))
+        self._ask(SegmentWanted(call, size))
+        return self._channel.descriptor()
+
+    def _ask(self, frame: FromWorker) -> Segment | Shared:
+        """Ask the host for something and wait for it; other frames keep their order."""
+        self._channel.send(frame)
+        while (answer := self._channel.receive()) is not None:
+            if isinstance(answer, Segment | Shared):
+                return answer
+            self._waiting.append((answer, self._payload(answer)))
         raise ConnectionError("the host is gone")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pluginsandbox.sdk.context import Context
 from pluginsandbox.sdk.errors import CallTimeout, SecretError, WorkerDied
 from pluginsandbox.sdk.plugin import Plugin, function
+from pluginsandbox.sdk.sharing import SharingError
 from pluginsandbox.sdk.slots import Slot, slot
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = [
     "Context",
     "Plugin",
     "SecretError",
+    "SharingError",
     "Slot",
     "WorkerDied",
     "function",

@@ -27,6 +27,7 @@ from pluginsandbox.sdk.functions import (
 )
 from pluginsandbox.sdk.messages import describe
 from pluginsandbox.sdk.plugin import Plugin
+from pluginsandbox.sdk.sharing import NoShelf, Shelf
 from pluginsandbox.sdk.sizes import estimate
 from pluginsandbox.sdk.slots import MISSING, Slot
 
@@ -69,6 +70,8 @@ class LoadedPlugin:
         self.durable = durable_slots(self.slots)
         self.durable_bytes = durable_bytes
         self.loop: Loop | None = None
+        self.shelf: Shelf = NoShelf()
+        """Where it publishes; set by who runs it."""
         self.config: Mapping[str, str] = types.MappingProxyType(dict(config))
         self.secrets: Mapping[str, str] = types.MappingProxyType(dict(secrets))
         self._roots = [path for path in (root, *secrets.values()) if path]
@@ -160,6 +163,7 @@ class Binding:
         instance.context = context
         instance.config = plugin.config
         instance._secret_directories = plugin.secrets  # noqa: SLF001  # the SDK's own field
+        instance._shelf = plugin.shelf  # noqa: SLF001
         self.instance = instance
 
     def start(self, restored: Restored | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pluginsandbox.sdk.context import Context
 from pluginsandbox.sdk.secrets import read_secret
+from pluginsandbox.sdk.sharing import Data, NoShelf, Shelf
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -42,6 +43,7 @@ class Plugin:
     traceparent: str = ""
     """W3C traceparent of the running call; empty when the caller sent none."""
     _secret_directories: Mapping[str, str] = types.MappingProxyType({})
+    _shelf: Shelf = NoShelf()
 
     def secret(self, name: str, key: str | None = None) -> bytes:
         """Return a secret's value as it is now.
@@ -55,6 +57,38 @@ class Plugin:
 
         """
         return read_secret(self._secret_directories, name, key)
+
+    def publish(self, name: str, data: Data) -> None:
+        """Let every plugin of the sandbox read some bytes, without a copy for each; in a call only.
+
+        The host copies them once and seals them; they outlive this context and this worker.
+
+        Args:
+            name: Of what; published again, it is replaced for all calls that begin to read it then.
+            data: Bytes; none takes the name away.
+
+        Raises:
+            SharingError: `limits.publishedBytes` is not set or not enough, or no call is running.
+
+        """
+        self._shelf.publish(name, data)
+
+    def published(self, plugin: str, name: str) -> memoryview | None:
+        """Return what a plugin published, read-only; in a call only.
+
+        Args:
+            plugin: Who published it.
+            name: As what.
+
+        Returns:
+            A view that is released at the end of the call: take slices as bytes, or anew. None if
+            nothing is published.
+
+        Raises:
+            SharingError: No call is running.
+
+        """
+        return self._shelf.published(plugin, name)
 
     def on_start(self) -> None:
         """Run once, before the first call of a context. If it raises, that call fails."""

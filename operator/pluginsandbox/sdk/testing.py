@@ -26,6 +26,7 @@ from pluginsandbox.sdk.durable import DEFAULT_BYTES, Restored
 from pluginsandbox.sdk.errors import CallError, CallTimeout, PluginRaised
 from pluginsandbox.sdk.functions import Codec
 from pluginsandbox.sdk.plugin import Plugin
+from pluginsandbox.sdk.sharing import MemoryShelf
 
 IDENTITY = Identity("test", "test", "test")
 """Of every plugin in a harness: classes that share slots by inheritance may meet in one test."""
@@ -158,6 +159,8 @@ class Harness:
         self._timeout = timeout_microseconds
         self._loaded: LoadedPlugin | None = None
         self._open = 0
+        self.published: dict[tuple[str, str], bytes] = {}
+        """Plugin and name to what is published; the plugin under test is called `test`."""
 
     @contextlib.contextmanager
     def context(
@@ -192,6 +195,7 @@ class Harness:
                 self._secrets,
                 durable_bytes=self._durable_bytes,
             )
+            self._loaded.shelf = MemoryShelf(IDENTITY.plugin, self.published)
         self._open += 1
         try:
             context = Context(id_, tenant, generation)

@@ -181,6 +181,11 @@ BAD_PLUGINS = (
         "durableBytes must be from 1 to 16Mi",
     ),
     Bad(
+        "published too much",
+        {f"{P}.limits.publishedBytes": "65Mi"},
+        "publishedBytes must be from 1 to 64Mi",
+    ),
+    Bad(
         "no time for a call",
         {f"{P}.limits.callTimeoutMilliseconds": 0},
         "greater than or equal to 1",

@@ -34,6 +34,7 @@ GOOD = (
                 "requestBytes": 65536,
                 "resultBytes": "64Mi",
                 "durableBytes": "16Mi",
+                "publishedBytes": "64Mi",
             }
         },
     ),

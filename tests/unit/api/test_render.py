@@ -50,6 +50,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
             "requestBytes": 4096,
             "resultBytes": "2k",
             "durableBytes": "3k",
+            "publishedBytes": "4k",
         },
     }
     spec = {
@@ -83,6 +84,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
                     request_bytes=4096,
                     result_bytes=2000,
                     durable_bytes=3000,
+                    published_bytes=4000,
                 ),
             ),
         ),

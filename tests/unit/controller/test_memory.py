@@ -33,6 +33,11 @@ def test_durable_slots_have_room_for_the_contexts_there_can_be_and_at_most_64() 
     assert limit(few, many) == 100 + 2 + PAYLOADS + 8 + 64
 
 
+def test_what_is_published_counts_three_times() -> None:
+    publisher = plugin("a", limits={"memory": "1Mi", "publishedBytes": "5Mi"})
+    assert limit(publisher) == 100 + 1 + PAYLOADS + DURABLE + 3 * 5
+
+
 def test_every_context_of_a_per_context_plugin_is_a_worker_and_so_are_the_warm_ones() -> None:
     alone = plugin(isolation="PerContext", limits={"memory": "10Mi", "maxContexts": 5})
     assert limit(alone, host={"warmWorkers": 3}) == 100 + (5 + 3) * 10 + PAYLOADS + 1

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
+    Borrow,
     Checkpoint,
     Failed,
+    Filled,
     FromWorker,
     FunctionInfo,
     Loaded,
     LoadFailed,
     Log,
+    Publish,
     Reclaimed,
     Result,
     SegmentWanted,
@@ -44,6 +47,9 @@ HONEST: list[FromWorker] = [
     Reclaimed(3, 512),
     SegmentWanted(4, 1 << 20),
     Log("info", "hello"),
+    Publish(5, "prices", 0),
+    Filled(5),
+    Borrow(5, "catalogue", "prices"),
 ]
 
 OUT_OF_BOUNDS: list[FromWorker] = [
@@ -71,6 +77,11 @@ OUT_OF_BOUNDS: list[FromWorker] = [
     Loaded((), math.nan, 0.0),
     Loaded((), 0.0, -1.0),
     LoadFailed("Whim", "m"),
+    Publish(1, LONG, 1),
+    Publish(1, "x", -1),
+    Publish(1, "x", 1 << 50),
+    Borrow(1, LONG, "x"),
+    Borrow(1, "x", LONG),
     LoadFailed("ImportFailed", LONG),
 ]
 

@@ -17,6 +17,7 @@ from pluginsandbox.host import kernel
 from pluginsandbox.host.frames import Loaded
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared
+from pluginsandbox.host.shelf import Shelf
 from tests.integration.wall_bed import Recorder, until
 
 LOADED = msgspec.msgpack.encode(Loaded((), 0.0, 0.0))
@@ -29,6 +30,7 @@ class Owner:
 
     behind_the_wall: bool = True
     gone: list[PythonWorker] = field(default_factory=list)
+    shelf: Shelf = field(default_factory=lambda: Shelf(()))
 
     def forget(self, worker: PythonWorker) -> None:
         self.gone.append(worker)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from pluginsandbox.sdk import CallTimeout, Plugin, function, slot
+from pluginsandbox.sdk import CallTimeout, Plugin, SharingError, function, slot
 from pluginsandbox.sdk.errors import ArgumentsError, DurableError, LoadError, RestoreError
 from pluginsandbox.sdk.testing import SecretValue, harness
 from tests.unit.sdk.samples import Item, Sample
@@ -137,3 +137,27 @@ def test_without_durable_slots_there_is_nothing_to_restore() -> None:
         c.call("add")
         with pytest.raises(LookupError, match="nothing is stored"):
             c.crash()
+
+
+class Prices(Plugin):
+    @function
+    def announce(self, cents: int) -> None:
+        self.publish("today", cents.to_bytes(4, "big"))
+
+    @function
+    def read(self, plugin: str) -> int | None:
+        view = self.published(plugin, "today")
+        return None if view is None else int.from_bytes(view, "big")
+
+
+def test_what_is_published_can_be_looked_at_and_given() -> None:
+    prices = harness(Prices)
+    prices.published["other", "today"] = bytes(3) + b"\x07"
+    with prices.context() as caller:
+        assert [caller.call("read", plugin=name) for name in ("test", "other")] == [None, 7]
+        caller.call("announce", cents=5)
+        assert caller.call("read", plugin="test") == 5
+    assert prices.published["test", "today"] == bytes(3) + b"\x05"
+    with pytest.raises(SharingError, match="no sandbox"):
+        Prices().announce(1)
+    assert Prices().read("test") is None
