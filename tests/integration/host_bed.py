@@ -228,7 +228,12 @@ def plugin(
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *plugins: PluginConfig, ready: bool = True, **fields: Any
+    folder: Path,
+    *plugins: PluginConfig,
+    ready: bool = True,
+    address: str = "127.0.0.1",
+    options: tuple[str, ...] = (),
+    **fields: Any,
 ) -> Iterator[Host]:
     """Run a host; ended at the end, whatever happens."""
     config = HostConfig("default", "shop", plugins, **fields)
@@ -236,8 +241,8 @@ def running(
     path.write_bytes(encode(config))
     program = str(Path(sys.executable).with_name("pluginsandbox"))
     command = [program, "host", "--config", str(path)]
-    words = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-level", "debug"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    words = ["--http", f"{address}:0", "--admin", f"{address}:0", "--log-level", "debug", *options]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "POD_IP": address}
     process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, env=environment)
     host = Host(process)
     reader = threading.Thread(target=_read, args=(process, host.lines), daemon=True)

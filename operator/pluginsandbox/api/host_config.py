@@ -12,6 +12,8 @@ from typing import Literal
 import msgspec
 
 CONFIG_FILE = "config.json"
+PEERS_DIRECTORY = "/etc/pluginsandbox/peers"
+"""Holds `key` and, while it is being replaced, `previous`; empty while at most one pod can run."""
 
 Isolation = Literal["PerPlugin", "PerContext"]
 Confinement = Literal["Strict", "BestEffort"]

@@ -5,13 +5,13 @@ Nothing of these paths appears to callers.
 
 from __future__ import annotations
 
+from pluginsandbox.api import host_config
 from pluginsandbox.api.host_config import CONFIG_FILE
 from pluginsandbox.api.plugin import Plugin, PluginSecret
 
 CONFIG_DIRECTORY = "/etc/pluginsandbox"
 CONFIG_PATH = f"{CONFIG_DIRECTORY}/{CONFIG_FILE}"
-PEERS_DIRECTORY = f"{CONFIG_DIRECTORY}/peers"
-"""Holds `key` and, while it is being replaced, `previous`; empty while at most one pod can run."""
+PEERS_DIRECTORY = host_config.PEERS_DIRECTORY
 PLUGINS = "/plugins"
 SECRETS = "/secrets"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import os
 import pathlib
@@ -23,7 +24,6 @@ from typing_extensions import override
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import connection
 from pluginsandbox.controller.apply import Applier
-from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.events import Recorder
@@ -56,7 +56,6 @@ class Operator:
         namespaces: Namespaces to watch; empty = all.
         host: Address of the health server.
         port: Port of the health server; 0 = any free one.
-        clocks: Of this machine.
 
     """
 
@@ -68,10 +67,8 @@ class Operator:
         namespaces: tuple[str, ...] = (),
         host: str = "0.0.0.0",  # noqa: S104 - probes and scrapes come from other machines
         port: int = 8080,
-        clocks: Clocks | None = None,
     ) -> None:
-        clocks = clocks or Clocks()
-        clock = clocks.steady
+        clock = time.monotonic
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self.metrics = OperatorMetrics()
         self.store = Store()
@@ -98,7 +95,7 @@ class Operator:
             recorder=self._recorder,
             settings=settings,
             metrics=self.metrics,
-            clocks=clocks,
+            wall=lambda: dt.datetime.now(dt.UTC),
         )
         self.health = HealthServer(self.metrics.registry, self._missing, host, port)
         self._stopping = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 
 import structlog
 from pydantic import ValidationError
@@ -19,7 +20,6 @@ from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import explain, kinds, rollout, status
 from pluginsandbox.controller.apply import Applied, Applier
 from pluginsandbox.controller.children.deployment import STALL_SECONDS, template_hash
-from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import NOT_FOUND
 from pluginsandbox.controller.decide import Decision, decide
 from pluginsandbox.controller.errors import PermanentError
@@ -42,8 +42,6 @@ BLOCKED_SECONDS = 15.0
 """A cause that no watch tells of is looked at again so often, at first more often."""
 FIRST_BLOCKED_SECONDS = 1.0
 SOON_SECONDS = 2.0
-JUMP_SECONDS = 2.0
-"""By more than this no clock strays between two reconciles: somebody has set it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,12 +52,6 @@ class _Memory:
     timeline: Timeline | None = None
     blocked: int = 0
     parsed: tuple[str, int, PluginSandbox] | None = None
-
-    def shift(self, jump: dt.timedelta) -> None:
-        """Move the moments that are remembered with the clock that they were read from."""
-        self.rollout.shift(jump)
-        if self.timeline is not None:
-            self.timeline.shift(jump)
 
 
 class Reconciler:
@@ -73,7 +65,7 @@ class Reconciler:
         recorder: Posts Events.
         settings: The administrator's configuration.
         metrics: Of the operator.
-        clocks: Of this machine.
+        wall: The time of day.
 
     """
 
@@ -87,7 +79,7 @@ class Reconciler:
         recorder: Recorder,
         settings: Settings,
         metrics: OperatorMetrics,
-        clocks: Clocks,
+        wall: Callable[[], dt.datetime],
     ) -> None:
         self._store = store
         self._observer = observer
@@ -96,8 +88,7 @@ class Reconciler:
         self._recorder = recorder
         self._settings = settings
         self._metrics = metrics
-        self._clocks = clocks
-        self._zero = clocks.zero()
+        self._wall = wall
         self._memories: dict[Key, _Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -137,16 +128,16 @@ class Reconciler:
             body.get("status") or {},
             Problem(reason, explain.quote(message)),
             generation=body["metadata"].get("generation", 0),
-            now=self._now(),
+            now=self._wall(),
         )
         await self._report(key, wanted, Applied())
 
     async def _bring(self, key: Key, sandbox: PluginSandbox, memory: _Memory) -> float:
-        seen_at = self._now()
+        seen_at = self._wall()
         observed = await self._observer.observe(key, sandbox, seen_at)
         decision = decide(observed, self._settings)
         applied = await self._applier.apply(observed, decision)
-        written = dataclasses.replace(self._observer.again(observed), now=self._now())
+        written = dataclasses.replace(self._observer.again(observed), now=self._wall())
         after = await self._observer.listen(written)
         blocking = (*decision.problems, *applied.problems)
         standing = rollout.standing(memory.rollout, after, decision, blocking)
@@ -188,7 +179,7 @@ class Reconciler:
     async def _unreadable(self, key: Key, body: Body, message: str) -> float:
         generation = body["metadata"].get("generation", 0)
         wanted = status.unreadable(
-            body.get("status") or {}, message, generation=generation, now=self._now()
+            body.get("status") or {}, message, generation=generation, now=self._wall()
         )
         wait = await self._report(key, wanted, Applied())
         return RESYNC_SECONDS if wait is None else wait
@@ -214,17 +205,6 @@ class Reconciler:
         if durations:
             log.info("ready", sandbox=str(after.key), generation=generation, seconds=durations)
             memory.timeline = None
-
-    def _now(self) -> dt.datetime:
-        """Return the time of day; if it was set, what was measured by it moves along."""
-        zero = self._clocks.zero()
-        jump = zero - self._zero
-        if abs(jump.total_seconds()) > JUMP_SECONDS:
-            log.warning("the clock was set", seconds=round(jump.total_seconds()))
-            for memory in self._memories.values():
-                memory.shift(jump)
-        self._zero = zero
-        return self._clocks.wall()
 
     def _measure(self, key: Key, wanted: SandboxStatus) -> None:
         self._metrics.desired_replicas.labels(*_labels(key)).set(wanted.desired_replicas or 0)

@@ -80,6 +80,10 @@ class Host:
         )
         self.confinement: Confinement | None = None
         """What the wall is made of, once that is proven."""
+        self.admitted: Callable[[], bool] = lambda: True
+        """Whether the other pods of the sandbox know this one."""
+        self.blocked: Callable[[], str] = str
+        """Why they do not, for a person."""
         self.was_ready = False
         self.metrics.contexts().set_function(lambda: len(self.table))
         self._services = Services(
@@ -104,10 +108,14 @@ class Host:
         return sum(plugin.config.limits.max_contexts for plugin in self.plugins.values())
 
     @property
+    def loaded(self) -> bool:
+        """Whether every plugin serves."""
+        return all(plugin.state == "Loaded" for plugin in self.plugins.values())
+
+    @property
     def ready(self) -> bool:
         """Whether callers may be sent here: once every plugin has loaded, until it drains."""
-        loaded = all(plugin.state == "Loaded" for plugin in self.plugins.values())
-        self.was_ready = self.was_ready or (loaded and self.confined)
+        self.was_ready = self.was_ready or (self.loaded and self.confined and self.admitted())
         return self.was_ready and self.confined and not self.invoker.draining
 
     def open_plugin(self, prepared: Prepared) -> None:

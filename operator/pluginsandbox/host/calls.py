@@ -39,7 +39,7 @@ class Call(abc.ABC):
     __slots__ = (
         *("admitted", "arrived", "binding", "body", "budget", "codec", "context", "deadline"),
         *("done", "existing", "function", "id", "new", "patience", "placed", "plugin", "queued"),
-        *("retried", "seconds", "tenant", "timer", "traceparent"),
+        *("retried", "seconds", "sought", "tenant", "timer", "traceparent"),
     )
 
     binding: Binding
@@ -80,6 +80,8 @@ class Call(abc.ABC):
         self.placed = False
         """It is counted in its binding's context."""
         self.retried = False
+        self.sought = False
+        """It is to be answered from what is here, wherever its context may be."""
         self.done = False
         """The caller has its answer."""
         self.new = False

@@ -104,8 +104,8 @@ class Context:
     """
 
     __slots__ = (
-        *("active", "bindings", "born", "deadline", "ending", "keeper", "kept", "name"),
-        *("tenant", "tick", "used", "waiting", "watchers"),
+        *("active", "bindings", "born", "deadline", "ending", "keeper", "kept", "moving"),
+        *("name", "tenant", "tick", "used", "waiting", "watchers"),
     )
 
     def __init__(
@@ -129,6 +129,8 @@ class Context:
         self.ending: Cause | None = None
         self.kept = False
         """Made by name: lives on when nothing is bound in it."""
+        self.moving = False
+        """Its state goes to another pod, where calls for it will find it as it was."""
         self.waiting: list[Call] | None = None
         """Calls that came while it was ending."""
         self.watchers: list[Callable[[], None]] | None = None
@@ -182,6 +184,8 @@ class ContextTable:
         self._generation = first_generation
         self._tombstones: OrderedDict[tuple[str, str, str], Tombstone] = OrderedDict()
         self._limit = tombstones
+        self.on_removed: Callable[[Context], None] | None = None
+        """Told when a context that a caller named has ended."""
 
     def __len__(self) -> int:
         return len(self._contexts) + len(self._fresh)
@@ -253,6 +257,8 @@ class ContextTable:
             self._fresh.pop(context, None)
         elif self._contexts.get((context.tenant, context.name)) is context:
             del self._contexts[context.tenant, context.name]
+            if self.on_removed is not None:
+                self.on_removed(context)
 
     def tombstone(self, tenant: str, name: str, plugin: str) -> Tombstone | None:
         """Return how the last binding of a plugin in a context ended, if that is still known."""

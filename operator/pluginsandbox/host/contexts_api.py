@@ -9,8 +9,9 @@ import msgspec
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.contexts import Binding, Cause, Context, State
+from pluginsandbox.host.elsewhere import ContextRequest
 from pluginsandbox.host.http_head import malformed
-from pluginsandbox.host.http_protocol import Connection
+from pluginsandbox.host.http_protocol import Answerer
 from pluginsandbox.host.problem import Problem
 
 JSON = "Content-Type: application/json\r\n"
@@ -81,7 +82,21 @@ class ContextsApi:
         self._table = host.table
         self._wish = msgspec.json.Decoder(Wish)
 
-    def get(self, connection: Connection, name: str) -> None:
+    def answer(self, connection: Answerer, request: ContextRequest) -> None:
+        """Answer a request.
+
+        Raises:
+            Problem: It is refused.
+
+        """
+        if request.method == "PUT":
+            self._put(connection, request.context, request.body)
+        elif request.method == "DELETE":
+            self._delete(connection, request.context, request.cause)
+        else:
+            self._get(connection, request.context)
+
+    def _get(self, connection: Answerer, name: str) -> None:
         """Show a context."""
         context = self._table.get(NO_TENANT, name)
         if context is None:
@@ -91,7 +106,7 @@ class ContextsApi:
             )
         self._show(connection, 200, context)
 
-    def put(self, connection: Connection, name: str, body: bytes) -> None:
+    def _put(self, connection: Answerer, name: str, body: bytes) -> None:
         """Make a context, or set the deadline of one that is there; repeating changes nothing."""
         try:
             wish = self._wish.decode(body or b"{}")
@@ -101,7 +116,7 @@ class ContextsApi:
         context = self._keep(name, wish)
         self._show(connection, 200 if there else 201, context)
 
-    def delete(self, connection: Connection, name: str, cause: Cause) -> None:
+    def _delete(self, connection: Answerer, name: str, cause: Cause) -> None:
         """Give back all that is bound in a context, newest first; answers when it is gone."""
         context = self._table.get(NO_TENANT, name)
         if context is None:
@@ -133,7 +148,7 @@ class ContextsApi:
             host.reclaimer.watch(context, now)
         return context
 
-    def _show(self, connection: Connection, status: int, context: Context) -> None:
+    def _show(self, connection: Answerer, status: int, context: Context) -> None:
         now = self._host.clock()
         view = ContextView(
             context=context.name,
@@ -168,5 +183,5 @@ def _binding(binding: Binding, now: float) -> BindingView:
     )
 
 
-def _respond(connection: Connection, status: int, document: msgspec.Struct) -> None:
+def _respond(connection: Answerer, status: int, document: msgspec.Struct) -> None:
     connection.respond(status, JSON, msgspec.json.encode(document))

@@ -70,6 +70,8 @@ class AdminDoor:
         ]
         if not host.confined:
             reasons.append("confinement is not proven; see /stats")
+        if not host.admitted():
+            reasons.append(f"the other pods do not know this one yet: {host.blocked()}")
         if host.invoker.draining:
             reasons.append("the host is draining")
         return 503, TEXT, "".join(f"{reason}\n" for reason in reasons).encode()

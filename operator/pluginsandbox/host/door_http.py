@@ -11,9 +11,10 @@ from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.calls import ANY_GENERATION, Call
 from pluginsandbox.host.contexts import Cause, State
 from pluginsandbox.host.contexts_api import ContextsApi
+from pluginsandbox.host.elsewhere import ContextRequest
 from pluginsandbox.host.frames import Codec
 from pluginsandbox.host.http_head import Head, malformed
-from pluginsandbox.host.http_protocol import Connection
+from pluginsandbox.host.http_protocol import Answerer, Connection
 from pluginsandbox.host.openapi import OpenApi, listing
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem
@@ -42,7 +43,7 @@ class HttpCall(Call):
     """A call that came by HTTP."""
 
     __slots__ = ("connection",)
-    connection: Connection
+    connection: Answerer
 
     def on_result(self, codec: int, body: bytes) -> None:
         """Answer 200 with the plugin's bytes as they are."""
@@ -192,16 +193,22 @@ class HttpDoor:
 
     def _context_route(self, head: Head, name: str) -> int:
         _allow(head, "GET", "PUT", "DELETE")
-        contexts = self._contexts
-        if head.method == b"PUT":
-            head.route = lambda connection, _, body: contexts.put(connection, name, body)
-            return CONTEXT_BODY_BYTES
-        if head.method == b"DELETE":
-            cause = _cause(head.target)
-            head.route = lambda connection, *_: contexts.delete(connection, name, cause)
+        method = head.method.decode()
+        cause: Cause = _cause(head.target) if method == "DELETE" else "Released"
+
+        def answer(connection: Connection, _: Head, body: bytes) -> None:
+            self._about(connection, ContextRequest(method, name, body, cause))
+
+        head.route = answer
+        return CONTEXT_BODY_BYTES if method == "PUT" else 0
+
+    def _about(self, connection: Connection, request: ContextRequest) -> None:
+        """Answer a request about a context, wherever that is."""
+        elsewhere = self._invoker.elsewhere
+        if elsewhere is None:
+            self._contexts.answer(connection, request)
         else:
-            head.route = lambda connection, *_: contexts.get(connection, name)
-        return 0
+            elsewhere.reach(connection, request)
 
 
 def _cause(target: bytes) -> Cause:

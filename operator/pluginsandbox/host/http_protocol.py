@@ -39,6 +39,16 @@ STATUS_LINES = {
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class Answerer(Protocol):
+    """Where the answer to one request goes."""
+
+    def respond(self, status: int, headers: str, body: bytes) -> None:
+        """Answer; see `Connection.respond`."""
+
+    def refuse(self, problem: Problem, headers: str = "") -> None:
+        """Answer with an error."""
+
+
 class Handler(Protocol):
     """What a door does with requests."""
 

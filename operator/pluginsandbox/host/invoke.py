@@ -19,6 +19,7 @@ from pluginsandbox.host import verdicts
 from pluginsandbox.host.calls import ANY_GENERATION, Call, CallTimer, Errand
 from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State, Tombstone
 from pluginsandbox.host.durable import FIRST, DurableStore, Refusal
+from pluginsandbox.host.elsewhere import Elsewhere
 from pluginsandbox.host.frames import Checkpoint, Failed, Log, Result
 from pluginsandbox.host.lane import GRACE_SECONDS, NOT_STARTED, Item, Lane
 from pluginsandbox.host.load import Load
@@ -76,9 +77,11 @@ class Invoker:
         """No new binding is made."""
         self.closing = False
         """Workers are ended on purpose: what they held went by `Shutdown`."""
+        self.elsewhere: Elsewhere | None = None
+        """The other pods, where contexts may be that are not here; None when there can be none."""
         self.on_loaded: Callable[[Plugin], None] = lambda _: None
         """Told when a plugin serves for the first time."""
-        reclaimer.place = self._place_waiting
+        reclaimer.place = self.place
 
     # --- taking ----------------------------------------------------------------------------------
 
@@ -99,6 +102,8 @@ class Invoker:
         call.done = True
         if call.queued:
             self._drop(call, self._clock())
+        elif self.elsewhere is not None:
+            self.elsewhere.abandon(call)
 
     def _watch(self, call: Call, due: float) -> None:
         call.timer = call.timer or CallTimer(call, self._on_due)
@@ -110,6 +115,8 @@ class Invoker:
         if call.context is not None:
             context = self._table.get(call.tenant, call.context)
         try:
+            if context is None and self.elsewhere is not None and self._seek(call, now):
+                return
             if context is not None and context.ending:
                 self._await_end(call, context, now)
                 return
@@ -131,12 +138,23 @@ class Invoker:
         call.placed = call.admitted = True
         binding.lane.push(call, now)
 
+    def _seek(self, call: Call, now: float) -> bool:
+        """Let a call wait that is for another pod to run, or for another pod to leave to this."""
+        name, elsewhere = call.context, self.elsewhere
+        if name is None or elsewhere is None or call.sought or elsewhere.holds(call.tenant, name):
+            return False
+        self._check_queue(call)
+        call.wait(self._load.queued, now)
+        self._watch(call, call.arrived + self._queue_seconds)
+        elsewhere.seek(call, name)
+        return True
+
     def _bind(self, call: Call, context: Context | None, now: float) -> Binding:
         plugin = call.plugin
         pool = plugin.pool
         if pool is None:
             raise verdicts.unloaded(plugin)
-        if self.draining:
+        if self.draining and context is None and call.context is not None:
             raise Problem(problems.DRAINING, "this pod takes no new contexts; try again")
         if plugin.bindings >= plugin.config.limits.max_contexts:
             raise Problem(
@@ -200,20 +218,34 @@ class Invoker:
 
     def _await_end(self, call: Call, context: Context, now: float) -> None:
         """Let a call wait until the context that it names is given back."""
-        if call.existing is not None:
+        if call.existing is not None and not context.moving:
             raise verdicts.gone(call, self._tombstone(call), None)
         self._check_queue(call)
         call.wait(self._load.queued, now)
         context.waiting = [*(context.waiting or ()), call]
         self._watch(call, call.arrived + self._queue_seconds)
 
-    def _place_waiting(self, call: Call) -> None:
+    def place(self, call: Call) -> None:
+        """Place a call that waited for its context."""
         if not call.done:
             now = self._clock()
             call.go(self._load.queued, now)
             self._place(call, now)
 
     # --- letting go ------------------------------------------------------------------------------
+
+    def send_off(self, call: Call) -> None:
+        """Count out a call that waits, for another pod to run and to count."""
+        now = self._clock()
+        call.go(self._load.queued, now)
+        self._leave(call, now)
+        self._load.requests -= 1
+
+    def refuse_waiting(self, call: Call, problem: Problem) -> None:
+        """Answer a call that waits for its context and will not get it."""
+        now = self._clock()
+        call.go(self._load.queued, now)
+        self._refuse(call, problem, now)
 
     def _refuse(self, call: Call, problem: Problem, now: float) -> None:
         """Answer a call that was not placed."""
@@ -394,8 +426,7 @@ class Invoker:
         leaving = {errand.binding for errand in errands}
         for binding in [kept for kept in lane.bindings.values() if kept not in leaving]:
             self._lose(binding, lane, end, now, measured)
-            if binding.state is State.GONE:
-                measured = None  # it is the worker's, and counted once
+            measured = None  # it is the worker's, and counted once
         if lane.plugin.pool is not None:
             lane.plugin.pool.lost(lane, end, now)
         for errand in errands:

@@ -89,7 +89,7 @@ class Load:
             time=int(unix_time),
             concurrency=max(0, round((calls - calls_then) / seconds * 1000)),
             queued=max(0, round((queued - queued_then) / seconds * 1000)),
-            requests=self.requests - requests_then,
+            requests=max(0, self.requests - requests_then),  # those sent on count elsewhere
             refused=self.refused - refused_then,
             contexts=contexts,
         )

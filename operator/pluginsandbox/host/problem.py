@@ -34,6 +34,7 @@ class Kind:
 
 MALFORMED = Kind("malformed", HTTPStatus.BAD_REQUEST, "The request is malformed", "no")
 ARGUMENTS = Kind("arguments", HTTPStatus.BAD_REQUEST, "An argument is wrong", "no")
+STRANGER = Kind("stranger", HTTPStatus.UNAUTHORIZED, "The sender is not known", "no")
 NO_PLUGIN = Kind("no-plugin", HTTPStatus.NOT_FOUND, "There is no such plugin", "no")
 NO_FUNCTION = Kind("no-function", HTTPStatus.NOT_FOUND, "There is no such function", "no")
 NO_CONTEXT = Kind("no-context", HTTPStatus.NOT_FOUND, "There is no such context", "no")

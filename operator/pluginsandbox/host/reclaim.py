@@ -91,10 +91,24 @@ class Reclaimer:
             context.watchers = [*(context.watchers or ()), then]
         if context.ending:
             return
+        self._freeze(context, cause)
+        self._unwind(context)
+
+    def freeze(self, context: Context) -> None:
+        """Let calls for a context wait, also those that want it as it is, until `unwind`."""
+        context.moving = True
+        self._freeze(context, "Shutdown")
+
+    def unwind(self, context: Context, cause: Cause) -> None:
+        """Give back all bindings of a frozen context."""
+        context.moving = False
+        context.ending = cause
+        self._unwind(context)
+
+    def _freeze(self, context: Context, cause: Cause) -> None:
         context.ending = cause
         self.ending += 1
         self._wheel.disarm(context)
-        self._unwind(context)
 
     def drop_if_empty(self, context: Context) -> None:
         """Forget a context in which nothing is bound, unless somebody made it by name."""

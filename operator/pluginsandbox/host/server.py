@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -25,12 +26,18 @@ from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.door_admin import AdminDoor
 from pluginsandbox.host.door_http import HttpDoor
 from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.peers import resolver
+from pluginsandbox.host.peers.company import Company
+from pluginsandbox.host.peers.resolver import Resolver
 from pluginsandbox.host.python_runtime import PythonRuntime
 from pluginsandbox.host.shutdown import DRAIN_SECONDS, Stop
 
 BACKLOG = 1024
 # A host makes few cycles; looking for them must not show in the latency of calls.
 GARBAGE_THRESHOLD = 50_000
+
+POD_ADDRESS = "POD_IP"
+"""Environment variable, from the downward API."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +65,7 @@ async def serve(
     listening: Callable[[Listening], None] | None = None,
     stop: Stop | None = None,
     drain_seconds: float = DRAIN_SECONDS,
+    peers: Peers | None = None,
 ) -> int:
     """Serve a sandbox until told to stop. To be run in the main thread.
 
@@ -69,6 +77,7 @@ async def serve(
         listening: Called once, when the doors are open, with their addresses.
         stop: Tells when to end; SIGTERM and SIGINT do so too.
         drain_seconds: How long to serve on after SIGTERM.
+        peers: Where this pod is among those of its sandbox; None if it has no others.
 
     Returns:
         The exit status.
@@ -80,7 +89,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     runtime = PythonRuntime(config, loop)
     runtime.start()  # before this process holds a key or a connection
-    server = Server(Host(config, runtime), runtime)
+    host = Host(config, runtime)
+    server = Server(host, runtime, None if peers is None else peers.company(host))
     stop = stop or Stop()
     try:
         with _signals(loop, stop):
@@ -94,17 +104,34 @@ async def serve(
     return 0
 
 
+class Peers(NamedTuple):
+    """Where a pod is among those of its sandbox, and how it finds them."""
+
+    address: str
+    """Its own."""
+    port: int
+    keys: Path
+    """Directory of the key that all of them share."""
+    resolve: Resolver
+
+    def company(self, host: Host) -> Company:
+        """Put together what a host needs to be one of several."""
+        return Company(host, self.address, self.port, self.keys, self.resolve)
+
+
 class Server:
     """A host with its doors.
 
     Args:
         host: What is served.
         runtime: What makes its workers; closed with it.
+        company: The other pods, if there can be any.
 
     """
 
-    def __init__(self, host: Host, runtime: PythonRuntime) -> None:
+    def __init__(self, host: Host, runtime: PythonRuntime, company: Company | None = None) -> None:
         self._host = host
+        self._company = company
         self._runtime = runtime
         self._alarm = host.turn(asyncio.get_running_loop())
         self._callers = Listener(HttpDoor(host), host.wheel, host.clock)
@@ -121,7 +148,14 @@ class Server:
         loop = asyncio.get_running_loop()
         for listener, where in ((self._callers, http), (self._cluster, admin)):
             self._sockets.append(await loop.create_server(listener, *where, backlog=BACKLOG))
-        names = (opened.sockets[0].getsockname()[:2] for opened in self._sockets)
+        names = [opened.sockets[0].getsockname()[:2] for opened in self._sockets]
+        if self._company is not None:
+            company = self._company
+            where = company.address, company.port
+            self._sockets.append(
+                await loop.create_server(company.listener, *where, backlog=BACKLOG)
+            )
+            company.start()
         return Listening(*(Address(*name) for name in names))
 
     async def run(self, stop: Stop, ready: Callable[[], None] | None, drain_seconds: float) -> None:
@@ -129,7 +163,7 @@ class Server:
         tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._load(ready))]
         await stop.asked.wait()
         tasks[1].cancel()
-        await shutdown.drain(self._host, self._callers, stop, drain_seconds)
+        await shutdown.drain(self._host, self._callers, stop, drain_seconds, self._company)
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -139,6 +173,8 @@ class Server:
             opened.close()
         self._callers.close()
         self._cluster.close()
+        if self._company is not None:
+            await self._company.close()
         await self._runtime.close()
         self._alarm.stop()
 
@@ -167,6 +203,8 @@ class Server:
             self._runtime.look()
             self._callers.tick()
             self._cluster.tick()
+            if self._company is not None:
+                self._company.listener.tick()
 
 
 @contextlib.contextmanager
@@ -183,11 +221,38 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Stop) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
+def in_pod(
+    config: HostConfig,
+    keys: Path = Path(host_config.PEERS_DIRECTORY),
+    members: Path | None = None,
+) -> Peers | None:
+    """Return the place of the pod that this process runs in; None for a sandbox without others.
+
+    Args:
+        config: Names the Service of all pods.
+        keys: Directory of the key that they share.
+        members: A file of addresses, instead of the Service.
+
+    Raises:
+        ValueError: The pod does not know its own address.
+
+    """
+    if config.peers_service is None:
+        return None
+    own = os.environ.get(POD_ADDRESS, "")
+    if not own:
+        raise ValueError(f"peers_service is set, so {POD_ADDRESS} must be the pod's own address")
+    by_name = resolver.by_name(config.peers_service)
+    resolve = by_name if members is None else resolver.by_file(members)
+    return Peers(own, config.peers_port, keys, resolve)
+
+
 def main(
     config_path: Path,
     http: str = "0.0.0.0:8080",
     admin: str = "0.0.0.0:9090",
     ready: Callable[[], None] | None = None,
+    peers: Callable[[HostConfig], Peers | None] = in_pod,
 ) -> int:
     """Serve a configuration file on uvloop until told to stop.
 
@@ -196,6 +261,7 @@ def main(
         http: `address:port` of the door for callers.
         admin: The same for probes, metrics and statistics.
         ready: Called once, when callers may come.
+        peers: Finds this pod's place among those of its sandbox.
 
     Returns:
         The exit status: 0 after an orderly end, 1 for an error that was explained.
@@ -204,12 +270,15 @@ def main(
     try:
         config = host_config.decode(config_path.read_bytes())
         addresses = address(http), address(admin)
+        place = peers(config)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         return _explain(f"{config_path}: {error}")
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, and nobody asks
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(config, http=addresses[0], admin=addresses[1], ready=ready))
+            return runner.run(
+                serve(config, http=addresses[0], admin=addresses[1], ready=ready, peers=place)
+            )
     except OSError as error:
         return _explain(f"cannot serve on {http} and {admin}: {error}")
 

@@ -9,6 +9,7 @@ import structlog
 
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.peers.company import Company
 from pluginsandbox.host.reclaim import ON_EXIT_SECONDS
 
 # Until every node's proxy has heard that this pod takes no more calls.
@@ -40,7 +41,13 @@ class Stop:
         self.hurry.set()
 
 
-async def drain(host: Host, door: Listener, stop: Stop, seconds: float = DRAIN_SECONDS) -> None:
+async def drain(
+    host: Host,
+    door: Listener,
+    stop: Stop,
+    seconds: float = DRAIN_SECONDS,
+    company: Company | None = None,
+) -> None:
     """Serve what is bound a while longer, finish all calls, give everything back.
 
     Args:
@@ -48,16 +55,21 @@ async def drain(host: Host, door: Listener, stop: Stop, seconds: float = DRAIN_S
         door: Its callers.
         stop: Tells when to hurry.
         seconds: How long to serve on.
+        company: The other pods, which take over what outlives this one.
 
     """
     grace = host.config.termination_grace_seconds
     end = host.clock() + grace - min(MARGIN_SECONDS, grace / 4)
     load, table = host.load, host.table
     host.invoker.draining = door.draining = True
+    if company is not None:
+        company.begin_to_leave()
     log.info("draining", contexts=len(table), calls=load.calls.count)
     serve_until = min(host.clock() + seconds, end - ON_EXIT_SECONDS * 2)
     await _wait(host, lambda: not (len(table) or door.connections), serve_until, stop)
     door.close()
+    if company is not None:
+        await company.handover.give_all(end - ON_EXIT_SECONDS * 2)
     await _wait(host, lambda: not load.calls.count, end - ON_EXIT_SECONDS * 2, stop)
     host.invoker.closing = True
     contexts = list(table)
@@ -65,6 +77,8 @@ async def drain(host: Host, door: Listener, stop: Stop, seconds: float = DRAIN_S
         host.reclaimer.end(context, "Shutdown")
     patience = min(end, host.clock() + ON_EXIT_SECONDS * 2) if stop.hurry.is_set() else end
     await _wait(host, lambda: not len(table), patience)
+    if company is not None:
+        await company.leave()
     late = len(table)
     pools = [plugin.pool for plugin in host.plugins.values() if plugin.pool is not None]
     for pool in pools:

@@ -45,6 +45,7 @@ class HostMetrics:
         self.registry = registry or CollectorRegistry()
         self._object = (namespace, sandbox)
         plugin = ("plugin",)
+        outcome = ("outcome",)
         self.call_duration = self._histogram(
             "call_duration_seconds",
             "Time a call took, from the door taking it to its answer.",
@@ -105,6 +106,21 @@ class HostMetrics:
         )
         self.durable_bytes = self._gauge(
             "durable_bytes", "Bytes of durable slots that the host holds.", plugin
+        )
+
+        self.forwards = self._counter(
+            "forwards", "Calls and requests sent to the pod of their context, by outcome.", outcome
+        )
+        self.lookups = self._counter(
+            "lookups", "Questions to a context's home where it is, by answer.", outcome
+        )
+        self.handovers = self._counter(
+            "handovers",
+            "Contexts offered to another pod before this one left, by outcome.",
+            outcome,
+        )
+        self.peers = self._gauge(
+            "peers", "Pods of the sandbox that this one knows, itself too.", ()
         )
 
     def _histogram(
