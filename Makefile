@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
@@ -16,11 +18,13 @@ help: ## Show what can be made
 setup: $(READY) ## Make the virtual environment from the lock file
 
 $(READY): requirements/dev.lock pyproject.toml
-	@echo "Setting up $(VENV) from requirements/dev.lock"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q operator
+$(BENCH_READY): requirements/bench.lock pyproject.toml
+$(READY) $(BENCH_READY):
+	@echo "Setting up $(@D) from $<"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(@D)/bin/python -m compileall -q operator
 	@touch $@
 
 demo: setup ## Real cluster, operator by Helm, three plugins, calls and a report
@@ -61,11 +65,13 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
 lock: setup ## Resolve the lock files anew
 	@$(LOCK) --extra host --extra api --extra operator --group dev -o requirements/dev.lock
+	@$(LOCK) --extra host --extra api --extra operator --group dev --group bench -c requirements/dev.lock \
+		-o requirements/bench.lock
 	@$(LOCK) --extra host -c requirements/dev.lock -o requirements/host.lock
 	@$(LOCK) --extra operator -c requirements/dev.lock -o requirements/operator.lock
 
-bench: setup ## Time what users wait for, side by side, and write docs/benchmarks.md
-	@$(BIN)/python -m tests.bench
+bench: $(BENCH_READY) ## Time ourselves beside our peers and write docs/benchmarks.md; ONLY=calls,bind for some of it
+	@$(BENCH_VENV)/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
 	@$(BIN)/python -m tests.bench scaling
@@ -83,4 +89,4 @@ images: setup ## Build the operator's and the host's images
 	@$(BIN)/python -m tests.images build
 
 clean: ## Remove the virtual environment and tool caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

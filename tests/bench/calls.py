@@ -1,118 +1,130 @@
-"""Calls over HTTP: same payload, same cores, same load for every server, in turn."""
+"""Calls from the network: same payload, same cores, same load for every server, in turn."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-import shutil
-import tempfile
+import math
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.bed import shell
-from tests.bench import servers, table
-from tests.bench.servers import Server
+from tests.bench import chart, load, servers, table
+from tests.bench.load import Run
+from tests.bench.servers import Running, Server
 from tests.bench.table import Spread
 
-LOAD_CORE = "1"
-CONNECTIONS = 32
-SECONDS = 3
 ROUNDS = 3
 PAYLOADS = (100, 4096)
-UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-
-SCRIPT = """
-wrk.method = "POST"
-wrk.body = '{{"text":"{filling}"}}'
-wrk.headers["Content-Type"] = "application/json"
-local n = 0
-request = function()
-  if {contexts} > 0 then
-    n = (n + 1) % {contexts}
-    wrk.headers["Sandbox-Context"] = "c" .. n
-  end
-  return wrk.format()
-end
-"""
+WARM_SECONDS = 0.3
+SECONDS = 0.8
+TRY_SECONDS = 0.5
+FIXED_RATES = (1000, 4000)
+QUANTILES = ("p50", "p99", "p999")
+ROOM = 0.8
+"""A fixed rate is tried only below this share of what a server can do."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """What wrk measured."""
+class Figures:
+    """One server, one payload, one round."""
 
-    rate: float
-    """Answers a second."""
-    p50: float
-    """Milliseconds."""
-    p99: float
-    errors: int
+    closed: Run
+    """As many calls as are answered."""
+    held: float
+    half: Run
+    """At half the closed-loop rate."""
+    fixed: dict[int, Run | None]
+    """None where the server cannot keep up."""
 
 
 def run() -> None:
-    """Measure every server with every payload and publish the table."""
-    _need_wrk()
-    parts = [_part(size) for size in PAYLOADS]
-    table.publish("calls", "\n\n".join(parts))
-
-
-def _part(size: int) -> str:
-    runs: dict[Server, list[Run]] = {server: [] for server in servers.SERVERS}
+    """Measure every server with every payload and publish the tables."""
+    found: dict[tuple[int, Server], list[Figures]] = {}
     for turn in range(ROUNDS):
         for server in servers.SERVERS:
-            print(f"{size} B, round {turn + 1} of {ROUNDS}: {server.name}", flush=True)
-            runs[server].append(_measure(server, size))
-    baseline = _rates(runs[servers.BASELINE])
-    rows = [_row(server, runs[server], baseline) for server in servers.SERVERS]
-    heads = ("server", "calls/s", "ratio to bare echo", "p50 ms", "p99 ms", "errors")
-    return f"{size} B of JSON, {CONNECTIONS} connections:\n\n{table.markdown(heads, rows)}"
+            with servers.running(server) as running:
+                for size in PAYLOADS:
+                    table.progress(f"round {turn + 1} of {ROUNDS}, {size} B: {server.name}")
+                    found.setdefault((size, server), []).append(_measure(running, size))
+    for size in PAYLOADS:
+        _publish(size, {server: found[size, server] for server in servers.SERVERS})
 
 
-def _row(server: Server, runs: Sequence[Run], baseline: Spread) -> tuple[str, ...]:
-    rates = _rates(runs)
-    return (
-        server.name,
-        rates.text(0),
-        table.ratios(rates, baseline).text(2),
-        Spread(tuple(each.p50 for each in runs)).text(2),
-        Spread(tuple(each.p99 for each in runs)).text(2),
-        str(sum(each.errors for each in runs)),
+def _measure(running: Running, size: int) -> Figures:
+    load.run(running, size, WARM_SECONDS)
+    closed = load.run(running, size, SECONDS)
+    fixed = {
+        rate: load.run(running, size, SECONDS, rate) if rate < ROOM * closed.rate else None
+        for rate in FIXED_RATES
+    }
+    return Figures(
+        closed,
+        load.highest_held(running, size, TRY_SECONDS, closed.rate),
+        load.run(running, size, SECONDS, max(closed.rate / 2, 1)),
+        fixed,
     )
 
 
-def _rates(runs: Sequence[Run]) -> Spread:
-    return Spread(tuple(each.rate for each in runs))
+def _publish(size: int, found: dict[Server, list[Figures]]) -> None:
+    rates = {server: Spread.of(each.closed.rate for each in runs) for server, runs in found.items()}
+    costs = {server: Spread.of(each.closed.cpu for each in runs) for server, runs in found.items()}
+    base_rates, base_costs = rates[servers.BASELINE], costs[servers.BASELINE]
+    throughput = [
+        (
+            server.name,
+            rates[server].text(0),
+            table.ratios(rates[server], base_rates).text(2),
+            costs[server].text(1),
+            table.ratios(base_costs, costs[server]).text(2),
+            Spread.of(each.held for each in runs).text(0),
+            str(sum(each.closed.errors + each.half.errors for each in runs)),
+        )
+        for server, runs in found.items()
+    ]
+    heads = ("server", "calls/s", "to bare echo", "CPU µs a call", "to bare echo, by CPU")
+    table.publish(
+        f"calls-{size}", table.markdown((*heads, "highest rate held", "errors"), throughput)
+    )
+    table.publish(f"latency-{size}", table.markdown(*_latencies(found)))
+    chart.bars(
+        f"calls-{size}",
+        f"Calls a second on one core, {size} B of JSON",
+        [(server.name, rates[server]) for server in found],
+        ours="PluginSandbox",
+    )
+    chart.bars(
+        f"latency-{size}",
+        f"99th percentile at half the highest rate, {size} B of JSON, milliseconds",
+        [(s.name, Spread.of(each.half.p99 / 1e3 for each in runs)) for s, runs in found.items()],
+        ours="PluginSandbox",
+        logarithmic=True,
+    )
 
 
-def _measure(server: Server, size: int) -> Run:
-    filling = "x" * (size - len('{"text":""}'))
-    with servers.running(server) as url, tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        text = SCRIPT.format(filling=filling, contexts=server.contexts)
-        script.write_text(text, encoding="utf-8")
-        command = ("taskset", "--cpu-list", LOAD_CORE, "wrk", "--threads", "1", "--latency")
-        options = ("--connections", str(CONNECTIONS), "--script", script)
-        shell.run(*command, *options, "--duration", "1s", url)
-        return parse(shell.run(*command, *options, "--duration", f"{SECONDS}s", url).stdout)
+def _latencies(
+    found: dict[Server, list[Figures]],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = [f"at {rate}/s: p50, p99, p99.9 ms" for rate in FIXED_RATES]
+    heads = ("server", *columns, "at half its highest: p50, p99, p99.9 ms", "p99/p50", "to bare")
+    base = _tails(found[servers.BASELINE])
+    rows = [
+        (
+            server.name,
+            *(_milliseconds([each.fixed[rate] for each in runs]) for rate in FIXED_RATES),
+            _milliseconds([each.half for each in runs]),
+            _tails(runs).text(1),
+            table.ratios(_tails(runs), base).text(2),
+        )
+        for server, runs in found.items()
+    ]
+    return heads, rows
 
 
-def parse(printed: str) -> Run:
-    """Read what wrk prints."""
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+)", printed)
-    if rate is None:
-        raise shell.CommandError(f"wrk printed no rate:\n{printed}")
-    errors = int(bad.group(1)) if bad else 0
-    errors += sum(map(int, broken.groups())) if broken else 0
-    return Run(float(rate.group(1)), _latency(printed, 50), _latency(printed, 99), errors)
+def _tails(runs: Sequence[Figures]) -> Spread:
+    return Spread.of(each.half.p99 / (each.half.p50 or math.nan) for each in runs)
 
 
-def _latency(printed: str, percentile: int) -> float:
-    found = re.search(rf"\b{percentile}%\s+([\d.]+)(us|ms|s)", printed)
-    return float(found.group(1)) * UNITS[found.group(2)] if found else float("nan")
-
-
-def _need_wrk() -> None:
-    if shutil.which("wrk") is None:
-        print("installing Debian package: wrk", flush=True)
-        shell.run("apt-get", "install", "-y", "--no-install-recommends", "wrk")
+def _milliseconds(runs: Sequence[Run | None]) -> str:
+    kept = [each for each in runs if each is not None and each.held]
+    if not kept:
+        return "not held"
+    medians = (Spread.of(getattr(run, name) / 1e3 for run in kept).median for name in QUANTILES)
+    return ", ".join(f"{median:.2f}" for median in medians)

@@ -37,14 +37,15 @@ def _start() -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until("the first answer", lambda: _answers(port), seconds=30, every=0.005)
+        until("the first answer", lambda: answers(port), seconds=30, every=0.005)
         return time.monotonic() - began
     finally:
         process.terminate()
         process.wait(timeout=40)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tell whether the sample answers a call."""
     url = f"http://127.0.0.1:{port}{PATH}"
     request = urllib.request.Request(url, b'{"sku": "A-100"}', {"Sandbox-Context": "shanghai-1"})
     try:

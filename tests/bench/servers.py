@@ -8,113 +8,100 @@ import socket
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
 
 from tests.bed import sandboxes
 from tests.bed.kubectl import until
+from tests.bed.shell import REPOSITORY
+from tests.bench.cores import SERVER_CORE
 
-SERVER_CORE = "0"
 PROGRAM = Path(sys.executable).with_name("pluginsandbox")
-ECHO = """
-from pluginsandbox.sdk import Plugin, function
-
-
-class Echo(Plugin):
-    @function
-    def echo(self, text: str) -> str:
-        return text
-"""
-BARE = """
-async def app(scope, receive, send):
-    body = (await receive())["body"]
-    await send({"type": "http.response.start", "status": 200,
-                "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": body})
-"""
-IN_PROCESS = """
-import msgspec
-
-class Arguments(msgspec.Struct):
-    text: str
-
-decode = msgspec.json.Decoder(Arguments).decode
-
-def echo(text: str) -> str:
-    return text
-
-async def app(scope, receive, send):
-    body = (await receive())["body"]
-    answer = msgspec.json.encode(echo(decode(body).text))
-    await send({"type": "http.response.start", "status": 200,
-                "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": answer})
-"""
-PROCESS_PER_CALL = """
-import asyncio, sys
-
-CHILD = "import sys, json; print(json.dumps(json.load(sys.stdin)['text']))"
-
-async def app(scope, receive, send):
-    body = (await receive())["body"]
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-S", "-c", CHILD, stdin=-1, stdout=-1)
-    answer, _ = await child.communicate(body)
-    await send({"type": "http.response.start", "status": 200,
-                "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": answer})
-"""
+PLUGIN = Path(__file__).with_name("peers") / "plugin.py"
 OURS_PATH = "/v1/plugins/echo/functions/echo"
+STARTED_SECONDS = 30
+STOPPED_SECONDS = 40
+
+Command = Callable[[Path, int], Sequence[str]]
+"""Lays out its files in a folder and returns the command line that serves on a port."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """Something that answers the same POST."""
+    """Something that answers the same request."""
 
     name: str
-    path: str
-    contexts: int
-    """How many contexts the load spreads over; 0 = none is named."""
-    start: Callable[[Path, int], list[str]]
-    """Lays out its files and returns its command line."""
+    command: Command
+    path: str = "/"
+    protocol: str = "http"
+    """`http` or `grpc`."""
+    connections: int = 32
+    streams: int = 1
+    """Requests under way on one connection."""
+    traced: bool = False
+    """Whether each request carries a trace of its own, which makes every head another."""
 
 
-def _ours(isolation: str) -> Callable[[Path, int], list[str]]:
-    def start(folder: Path, port: int) -> list[str]:
-        plugin = sandboxes.plugin("echo", "echo:Echo", isolation=isolation)
-        objects = [
-            sandboxes.source("echo", {"echo.py": ECHO}),
-            sandboxes.sandbox("bench", plugin),
-        ]
-        file = folder / "bench.yaml"
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    server: Server
+    port: int
+    pid: int
+
+
+def ours(isolation: str) -> Command:
+    """Return how to serve the plugin with an isolation of its contexts."""
+
+    def command(folder: Path, port: int) -> Sequence[str]:
+        plugin = sandboxes.plugin("echo", "plugin:Echo", isolation=isolation)
+        source = sandboxes.source("echo", {"plugin.py": PLUGIN.read_text(encoding="utf-8")})
+        file = folder / f"{isolation}.yaml"
+        objects = [source, sandboxes.sandbox("bench", plugin)]
         file.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
-        command = [str(PROGRAM), "run", str(file)]
-        return [*command, "--port", str(port), "--admin-port", str(free_port())]
+        ports = ("--port", str(port), "--admin-port", str(free_port()))
+        return (str(PROGRAM), "run", str(file), *ports)
 
-    return start
-
-
-def _uvicorn(code: str) -> Callable[[Path, int], list[str]]:
-    def start(folder: Path, port: int) -> list[str]:
-        (folder / "served.py").write_text(code, encoding="utf-8")
-        command = [sys.executable, "-m", "uvicorn", "--app-dir", str(folder), "served:app"]
-        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-        return [*command, *options, "--port", str(port), "--log-level", "warning"]
-
-    return start
+    return command
 
 
-BASELINE = Server("uvicorn, bare echo, no isolation", "/", 0, _uvicorn(BARE))
+def _uvicorn(module: str) -> Command:
+    options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
+    words = (sys.executable, "-m", "uvicorn", f"tests.bench.peers.{module}:app", *options)
+    return lambda _, port: (*words, "--port", str(port))
+
+
+def _grpc(kind: str) -> Command:
+    words = (sys.executable, "-m", "tests.bench.peers.grpc_server", kind)
+    return lambda _, port: (*words, str(port))
+
+
+BASELINE = Server("uvicorn, bare echo", _uvicorn("bare"))
+PER_PLUGIN = Server("PluginSandbox, PerPlugin", ours("PerPlugin"), OURS_PATH)
+PER_PLUGIN_TRACED = dataclasses.replace(
+    PER_PLUGIN, name=f"{PER_PLUGIN.name}, a trace in each call", traced=True
+)
+PER_CONTEXT = Server("PluginSandbox, PerContext", ours("PerContext"), OURS_PATH)
+GRPC_AIO = Server(
+    "grpc.aio on uvloop", _grpc("aio"), "/bench.Echo/Echo", "grpc", connections=4, streams=8
+)
+GRPC_SYNC = Server(
+    "grpcio, 4 threads", _grpc("sync"), "/bench.Echo/Echo", "grpc", connections=4, streams=8
+)
 SERVERS = (
     BASELINE,
-    Server("uvicorn, the same function, no isolation", "/", 0, _uvicorn(IN_PROCESS)),
-    Server("PluginSandbox, PerPlugin, one context", OURS_PATH, 1, _ours("PerPlugin")),
-    Server("PluginSandbox, PerContext, 16 contexts", OURS_PATH, 16, _ours("PerContext")),
-    Server("a process for each call", "/", 0, _uvicorn(PROCESS_PER_CALL)),
+    PER_PLUGIN,
+    PER_PLUGIN_TRACED,
+    PER_CONTEXT,
+    Server("uvicorn, the function", _uvicorn("function")),
+    Server("FastAPI, the function", _uvicorn("fast_api")),
+    GRPC_AIO,
+    GRPC_SYNC,
+    Server("a process for each call", _uvicorn("spawning"), connections=4),
 )
 
 
@@ -126,26 +113,26 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(server: Server) -> Iterator[str]:
-    """Start a server on one core; yield its URL once it answers."""
+def running(server: Server) -> Iterator[Running]:
+    """Start a server, with all its workers on one core; yield it once it listens."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}{server.path}"
     with tempfile.TemporaryDirectory() as folder:
-        command = ["taskset", "--cpu-list", SERVER_CORE, *server.start(Path(folder), port)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = ("taskset", "--cpu-list", str(SERVER_CORE), *server.command(Path(folder), port))
+        process = subprocess.Popen(
+            words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
-            until(f"{server.name} answers", lambda: _answers(url), seconds=30)
-            yield url
+            until(f"{server.name} listens", lambda: _listens(port), seconds=STARTED_SECONDS)
+            time.sleep(0.2)  # warm workers that were started in advance
+            yield Running(server, port, process.pid)
         finally:
             process.terminate()
-            process.wait(timeout=40)
+            process.wait(timeout=STOPPED_SECONDS)
 
 
-def _answers(url: str) -> bool:
-    request = urllib.request.Request(url, b'{"text": "x"}', {"Content-Type": "application/json"})
+def _listens(port: int) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:
-            return bool(response.status == 200)
-    except urllib.error.HTTPError as error:
-        error.close()
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
         return False
+    return True

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 import statistics
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.bed.shell import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
+_began = time.monotonic()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +21,11 @@ class Spread:
     """Several measurements of one thing."""
 
     values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Take them as they come."""
+        return cls(tuple(values))
 
     @property
     def median(self) -> float:
@@ -27,6 +35,8 @@ class Spread:
     def text(self, digits: int) -> str:
         """Write `median (min to max)`."""
         low, high = min(self.values), max(self.values)
+        if len(self.values) == 1:
+            return f"{self.median:.{digits}f}"
         return f"{self.median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
@@ -42,10 +52,23 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def progress(what: str) -> None:
+    """Tell a waiting person what is being measured."""
+    print(f"[{time.monotonic() - _began:4.0f} s] {what}", file=sys.stderr, flush=True)
+
+
 def publish(name: str, body: str, page: Path = PAGE) -> None:
-    """Put a table between its markers on a page, and print it."""
+    """Put a table between its markers on a page, and print it.
+
+    Raises:
+        LookupError: The page has no such place.
+
+    """
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     text = page.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    page.write_text(pattern.sub(lambda _: f"{begin}\n{body}\n{end}", text), encoding="utf-8")
+    text, count = pattern.subn(lambda _: f"{begin}\n{body}\n{end}", text)
+    if count != 1:
+        raise LookupError(f"{page.name} must have one place between {begin} and {end}")
+    page.write_text(text, encoding="utf-8")
     print(f"\n{body}\n")

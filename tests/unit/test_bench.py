@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
+import pytest
+
 from pluginsandbox.autoscaler import simulate, trace
 from pluginsandbox.autoscaler.simulate import Model
-from tests.bench import calls, rivals, table, traces
+from tests.bench import chart, load, rivals, table, traces
 from tests.bench.table import Spread
 from tests.demo import metrics
 
-PRINTED = """
-Running 3s test @ http://127.0.0.1:1/
-  Latency Distribution
-     50%  812.00us
-     75%    1.20ms
-     90%    1.90ms
-     99%    4.50ms
-  120000 requests in 3.00s, 12.00MB read
-  Socket errors: connect 0, read 2, write 0, timeout 1
-  Non-2xx or 3xx responses: 3
-Requests/sec:  40000.50
-"""
+TEXT = "{http://www.w3.org/2000/svg}text"
+PRINTED = """{"rate": 2.0, "offered": 4, "p50": 812.5, "p99": 4500, "p999": 9000, "max": 9000,
+"answers": 8, "errors": 3, "waiting": 8}"""
 PAGE = """
 # TYPE pluginsandbox_contexts gauge
 pluginsandbox_contexts{namespace="shop",sandbox="shop"} 2.0
@@ -30,9 +25,29 @@ process_cpu_seconds_total 1.0
 """
 
 
-def test_what_wrk_prints_is_read_with_its_units_and_errors() -> None:
-    run = calls.parse(PRINTED)
-    assert (run.rate, run.p50, run.p99, run.errors) == (40000.5, 0.812, 4.5, 5)
+def test_what_the_load_prints_is_read_with_what_the_server_paid_for_an_answer() -> None:
+    run = load.parse(PRINTED, cpu_seconds=0.001, seconds=4)
+    assert (run.rate, run.p50, run.p999, run.errors) == (2.0, 812.5, 9000, 3)
+    assert run.cpu == pytest.approx(125)
+
+
+@pytest.mark.parametrize(("answered", "held"), [(4.0, True), (3.97, True), (3.9, False)])
+def test_a_rate_is_held_by_who_answers_all_but_a_hundredth(answered: float, held: bool) -> None:  # noqa: FBT001
+    printed = PRINTED.replace('"rate": 2.0', f'"rate": {answered}')
+    assert load.parse(printed, cpu_seconds=1, seconds=4).held is held
+
+
+def test_a_picture_is_well_formed_and_names_every_row_and_its_figure() -> None:
+    rows = [("ours & <us>", Spread((1.0, 2.0, 3.0))), ("theirs", Spread((1000.0,)))]
+    for logarithmic in (False, True):
+        drawn = chart.svg("a title", rows, ours="ours", logarithmic=logarithmic)
+        root = ET.fromstring(drawn)  # noqa: S314 - our own
+        texts = {"".join(each.itertext()) for each in root.iter(TEXT)}
+        assert {"ours & <us>", "theirs", "2", "1,000"} <= texts
+
+
+def test_bodies_have_the_size_that_is_asked_for() -> None:
+    assert [len(load.body(size)) for size in (100, 4096)] == [100, 4096]
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:

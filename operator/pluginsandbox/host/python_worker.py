@@ -282,7 +282,9 @@ class PythonWorker:
 
     def _on_readable(self) -> None:
         for _ in range(_BURST):
-            if not self._read():
+            # Of one call one answer is due: to read on and find nothing costs as much as an answer.
+            due = len(self._open)
+            if not self._read() or due <= 1:
                 return
 
     def _read(self) -> bool:
