@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 PYTEST_ARGS ?=
+FRAMES ?= 10000000
 
-.PHONY: help setup demo demo-down test test-unit hostile chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ test-unit: setup ## The quick tests: no cluster
 
 hostile: setup ## Attack a host by hostile plugins, each beside others that must not notice
 	@$(BIN)/python -m tests.hostile
+
+fuzz: setup ## Send FRAMES damaged frames to the host's decoder; says what they cost in memory
+	@$(BIN)/python -m tests.hostile.fuzz $(FRAMES)
 
 KILLS ?= 1000
 SIGKILLS ?= 60

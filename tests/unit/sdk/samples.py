@@ -65,7 +65,7 @@ class Sample(Plugin):
         return self.count.get()
 
     @function
-    def keep(self, item: Item, *, colour: Colour = Colour.RED, tags: list[str] = []) -> list[Item]:  # noqa: B006, ARG002  # a default that msgspec copies
+    def keep(self, item: Item, *, colour: Colour = Colour.RED, tags: list[str] = []) -> list[Item]:  # noqa: B006  # a default that msgspec copies
         self.items.get()[item.sku] = item
         return list(self.items.get().values())
 
