@@ -10,6 +10,7 @@ BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 PYTEST_ARGS ?=
 FRAMES ?= 10000000
+WHERE ?= laptop
 
 .PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
 
@@ -40,8 +41,8 @@ test: check ## All tests, those on real pods included
 test-unit: setup ## The quick tests: no cluster
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
 
-hostile: setup ## Attack a host by hostile plugins, each beside others that must not notice
-	@$(BIN)/python -m tests.hostile
+hostile: setup ## Attack a host by hostile plugins; WHERE=pods does it on the cluster
+	@$(BIN)/python -m tests.hostile --where $(WHERE)
 
 fuzz: setup ## Send FRAMES damaged frames to the host's decoder; says what they cost in memory
 	@$(BIN)/python -m tests.hostile.fuzz $(FRAMES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import itertools
+from pathlib import Path
 from typing import Any
 
 from tests.hostile.door import Answer, Door
@@ -46,8 +47,8 @@ class Arena(abc.ABC):
         """Return how many descriptors the host has open."""
 
     @abc.abstractmethod
-    def shared_memory(self) -> int:
-        """Return how many bytes of shared memory there are where the host runs."""
+    def shared_memory(self, process: int) -> int:
+        """Return how many bytes of shared memory a process has mapped."""
 
     @abc.abstractmethod
     def log(self) -> list[str]:
@@ -60,6 +61,10 @@ class Arena(abc.ABC):
     @abc.abstractmethod
     def broken(self) -> Door:
         """Return a second host, one whose plugins attack while they are loaded."""
+
+    @abc.abstractmethod
+    def end(self) -> str:
+        """Return what all attacks together did to the host, or nothing."""
 
     # --- before the first attack -----------------------------------------------------------------
 
@@ -122,6 +127,14 @@ class Arena(abc.ABC):
         if self.door.call("victim", "know", "a").body != self.known:
             return "the victim does not know what it knew"
         return ""
+
+
+def shared_memory(process: Path) -> int:
+    """Return the bytes of shared memory that a process of this machine has mapped."""
+    for line in (process / "status").read_text().splitlines():
+        if line.startswith("RssShmem:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def _judged(attack: Attack, answer: Answer) -> str:

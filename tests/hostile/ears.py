@@ -76,27 +76,31 @@ class Ears:
 
     Args:
         folder: Where unix sockets are made.
+        address: Where to listen for TCP and UDP.
+        closed: Whether this network is one that `enter_closed_network` made: whatever is heard
+            there was an attack.
 
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", *, closed: bool = True) -> None:
         self._open = contextlib.ExitStack()
         self._ears: dict[str, socket.socket] = {}
         self._abstract = f"pluginsandbox-{secrets.token_hex(8)}"
         self._paths = {name: str(folder / f"{name}.socket") for name in ("stream", "datagram")}
         stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
-        self._ear("tcp", socket.AF_INET, stream, ("127.0.0.1", 0))
-        self._ear("udp", socket.AF_INET, datagram, ("127.0.0.1", 0))
+        self._ear("tcp", socket.AF_INET, stream, (address, 0))
+        self._ear("udp", socket.AF_INET, datagram, (address, 0))
         self._ear("tcp6", socket.AF_INET6, stream, ("::1", 0))
         self._ear("metadata", socket.AF_INET, stream, METADATA)
-        self._ear("dns", socket.AF_INET, datagram, DNS)
+        self._ear("dns", socket.AF_INET, datagram, DNS if closed else (address, 0))
         self._ear("unix", socket.AF_UNIX, stream, self._paths["stream"])
         self._ear("unix_datagram", socket.AF_UNIX, datagram, self._paths["datagram"])
         self._ear("abstract", socket.AF_UNIX, stream, f"\0{self._abstract}")
-        for number, address in enumerate(_resolvers()):
-            self._ear(f"resolver{number}", socket.AF_INET, datagram, (address, 53))
-        ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-        self._ears["ping"] = self._open.enter_context(ping)
+        if closed:
+            for number, resolver in enumerate(_resolvers()):
+                self._ear(f"resolver{number}", socket.AF_INET, datagram, (resolver, 53))
+            ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            self._ears["ping"] = self._open.enter_context(ping)
 
     def _ear(self, name: str, family: int, kind: int, address: Any) -> None:
         ear = self._open.enter_context(socket.socket(family, kind))
@@ -107,14 +111,14 @@ class Ears:
 
     def targets(self) -> dict[str, Any]:
         """Return what an attacker needs to know to reach them."""
-        ports = {name: list(self._ears[name].getsockname()[:2]) for name in ("tcp", "udp", "tcp6")}
+        names = ("tcp", "udp", "tcp6", "dns")
+        ports = {name: list(self._ears[name].getsockname()[:2]) for name in names}
         paths = {"unix": self._paths["stream"], "unix_datagram": self._paths["datagram"]}
         return {
             **ports,
             **paths,
             "abstract": self._abstract,
             "metadata": list(METADATA),
-            "dns": list(DNS),
         }
 
     def heard(self) -> list[str]:
@@ -133,6 +137,28 @@ class Ears:
     def close(self) -> None:
         """Be deaf."""
         self._open.close()
+
+
+@contextlib.contextmanager
+def on_node(folder: Path) -> Iterator[Ears]:
+    """Listen for a while where packets of this node's pods come to.
+
+    The cloud's metadata address is the node's own meanwhile, so that nothing sent there goes on.
+    """
+    alias = "lo:169"
+    add_address(alias, METADATA[0])
+    try:
+        with contextlib.closing(Ears(folder, _outward_address(), closed=False)) as ears:
+            yield ears
+    finally:
+        _configure(alias, _SIOCSIFFLAGS, struct.pack("<h", 0))
+
+
+def _outward_address() -> str:
+    """Return the address of this machine that its default route begins at; sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(("192.0.2.1", 9))
+        return str(asking.getsockname()[0])
 
 
 @contextlib.contextmanager

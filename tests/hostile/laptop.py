@@ -11,36 +11,14 @@ from pathlib import Path
 
 import yaml
 
-from pluginsandbox.api.host_config import HostConfig, Isolation, PluginConfig, PluginLimits, encode
+from pluginsandbox.api.host_config import HostConfig, PluginConfig, PluginLimits, encode
 from tests.hostile import sandbox
-from tests.hostile.arena import Arena
+from tests.hostile.arena import Arena, shared_memory
 from tests.hostile.door import SECONDS, Door, until
 from tests.hostile.ears import Ears
 
 PORTS, MORE_PORTS = (8080, 9090), (8180, 9190)
 PROGRAM = str(Path(sys.executable).with_name("pluginsandbox"))
-
-# Plugins that attack while they are loaded: name to files, entry point and isolation.
-_EARLY = """
-import os, msgspec
-from pluginsandbox.sdk import Plugin, function
-CODE
-class Early(Plugin):
-    @function
-    def add(self) -> int:
-        return 1
-"""
-BROKEN = {
-    "liar": _EARLY.replace(
-        "CODE",
-        # And serves by itself, without the filter that comes when its import is over.
-        "os.write(3, msgspec.msgpack.encode([1, [['steal', '', b'{}', b'{}']], 0.0, 0.0]))\n"
-        "while os.read(3, 70_000): pass",
-    ),
-    "sleeper": _EARLY.replace("CODE", "while True: pass"),
-    # Rings when the import is long over; its handler is the kernel's own, which ends the process.
-    "dier": _EARLY.replace("CODE", "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.05)"),
-}
 
 
 class Laptop(Arena):
@@ -115,10 +93,9 @@ class Laptop(Arena):
         """Count them."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208
 
-    def shared_memory(self) -> int:
-        """Return what the hostile workers and nobody else may hold: of the whole machine."""
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Shmem:"))
+    def shared_memory(self, process: int) -> int:
+        """Ask the kernel."""
+        return shared_memory(Path(f"/proc/{process}"))
 
     def log(self) -> list[str]:
         """Read the log."""
@@ -136,7 +113,7 @@ class Laptop(Arena):
 
     def _start_broken(self) -> Door:
         top = self._folder / "plugins"
-        plugins = [self._broken(top, name, code) for name, code in BROKEN.items()]
+        plugins = [self._broken(top, name, code) for name, code in sandbox.BROKEN.items()]
         plugins += [self._linker(top), self._linked(top), self._victim(top)]
         path = self._folder / "broken.json"
         path.write_bytes(encode(HostConfig("default", "broken", tuple(plugins))))
@@ -158,20 +135,20 @@ class Laptop(Arena):
         root = top / name
         root.mkdir(parents=True)
         (root / f"{name}_code.py").write_text(code)
-        own: Isolation = "PerContext" if name == "dier" else "PerPlugin"
+        own = sandbox.isolation(name)
         return PluginConfig(name, str(root), f"{name}_code:Early", isolation=own)
 
     def _linker(self, top: Path) -> PluginConfig:
         """Return a plugin whose image holds a link where its path leads: to all plugins."""
         (top / "linker").mkdir(parents=True)
-        (top / "linker" / "code_of_it.py").write_text(_EARLY.replace("CODE", ""))
+        (top / "linker" / "code_of_it.py").write_text(sandbox.EARLY.replace("CODE", ""))
         (top / "linker" / "plugin").symlink_to("..")
         return PluginConfig("linker", str(top / "linker" / "plugin"), "linker.code_of_it:Early")
 
     def _linked(self, top: Path) -> PluginConfig:
         """Return a plugin that has a link to a neighbour's secret among its files."""
         (top / "linked").mkdir(parents=True)
-        (top / "linked" / "linked_code.py").write_text(_EARLY.replace("CODE", ""))
+        (top / "linked" / "linked_code.py").write_text(sandbox.EARLY.replace("CODE", ""))
         (top / "linked" / "key").symlink_to(str(self.target["secret"]))
         return PluginConfig("linked", str(top / "linked"), "linked_code:Early")
 
@@ -180,6 +157,10 @@ class Laptop(Arena):
         (top / "victim" / "victim.py").write_text(sandbox.VICTIM_FILES["victim.py"])
         root, config = str(top / "victim"), {"token": sandbox.TOKEN}
         return PluginConfig("victim", root, "victim:Victim", config=config, limits=PluginLimits())
+
+    def end(self) -> str:
+        """Return nothing: each attack was looked at."""
+        return ""
 
     def close(self) -> None:
         """End both hosts."""

@@ -55,6 +55,7 @@ class Attack:
         control: Code that shows that the act succeeds without the wall, run in a plain process on
             targets that may be harmed. Empty: the code itself. None: there is none.
         quick: Whether it is among the few that `make test` tries on pods.
+        pods: Whether it can be tried there: a ConfigMap holds no links.
 
     """
 
@@ -66,6 +67,7 @@ class Attack:
     drive: Callable[[Arena], str] | None = None
     control: str | None = ""
     quick: bool = False
+    pods: bool = True
 
     @property
     def controlled(self) -> str:

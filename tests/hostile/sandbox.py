@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from pluginsandbox.api.host_config import Isolation
 from tests.bed import sandboxes
 
 NAME = "besieged"
@@ -39,14 +40,54 @@ def objects() -> list[dict[str, Any]]:
     return [secret, *sources, _sandbox()]
 
 
-def _sandbox() -> dict[str, Any]:
-    victim = sandboxes.plugin(
+# Plugins that attack while they are loaded.
+EARLY = """
+import os, msgspec
+from pluginsandbox.sdk import Plugin, function
+CODE
+class Early(Plugin):
+    @function
+    def add(self) -> int:
+        return 1
+"""
+BROKEN = {
+    "liar": EARLY.replace(
+        "CODE",
+        # And serves by itself, without the filter that comes when its import is over.
+        "os.write(3, msgspec.msgpack.encode([1, [['steal', '', b'{}', b'{}']], 0.0, 0.0]))\n"
+        "while os.read(3, 70_000): pass",
+    ),
+    "sleeper": EARLY.replace("CODE", "while True: pass"),
+    # Rings when the import is long over; its handler is the kernel's own, which ends the process.
+    "dier": EARLY.replace("CODE", "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.05)"),
+}
+
+
+def isolation(name: str) -> Isolation:
+    """Return the isolation of one of `BROKEN`."""
+    return "PerContext" if name == "dier" else "PerPlugin"
+
+
+def broken_objects(name: str) -> list[dict[str, Any]]:
+    """Return a sandbox of the plugins in `BROKEN` and the victim, next to `objects`."""
+    sources = [sandboxes.source(each, {f"{each}_code.py": BROKEN[each]}) for each in BROKEN]
+    plugins = [
+        sandboxes.plugin(each, f"{each}_code:Early", isolation=isolation(each)) for each in BROKEN
+    ]
+    return [*sources, sandboxes.sandbox(name, _victim(), *plugins)]
+
+
+def _victim() -> dict[str, Any]:
+    return sandboxes.plugin(
         "victim",
         "victim:Victim",
         config={"token": TOKEN},
         secrets=[{"name": "keys", "secretName": "victim-keys"}],
         limits={"memory": "32Mi", "callTimeoutMilliseconds": 10_000},
     )
+
+
+def _sandbox() -> dict[str, Any]:
     hostile = sandboxes.plugin(
         "hostile",
         "hostile:Hostile",
@@ -59,4 +100,4 @@ def _sandbox() -> dict[str, Any]:
         limits={"memory": "32Mi", "callTimeoutMilliseconds": TIMEOUT_MILLISECONDS},
     )
     resources = {"requests": {"memory": "128Mi"}}
-    return sandboxes.sandbox(NAME, victim, hostile, hasty, host={"resources": resources})
+    return sandboxes.sandbox(NAME, _victim(), hostile, hasty, host={"resources": resources})

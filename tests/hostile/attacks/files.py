@@ -239,6 +239,7 @@ got = os.sendfile(os.open('/tmp/attack-copy', os.O_RDWR | os.O_CREAT), source, 0
         GROUP,
         "the check before loading",
         drive=scenes.root_that_is_a_link,
+        pods=False,
         control="os.symlink(target['victim_root'], '/tmp/attack-root'); "
         "got = os.listdir('/tmp/attack-root')",
     ),
@@ -247,6 +248,7 @@ got = os.sendfile(os.open('/tmp/attack-copy', os.O_RDWR | os.O_CREAT), source, 0
         GROUP,
         "the check before loading",
         drive=scenes.link_among_its_files,
+        pods=False,
         control="os.symlink(target['secret'], '/tmp/attack-link'); got = open('/tmp/attack-link')",
     ),
 )
