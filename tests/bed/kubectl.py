@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,13 +69,24 @@ class Kubectl:
             stdin=subprocess.DEVNULL,
             text=True,
         )
+        # It says a word for each connection, and would wait for a reader after two thousand.
+        drain = threading.Thread(target=_read_all, args=(process,), daemon=True)
         try:
-            yield _forwarded_port(process, target)
+            port = _forwarded_port(process, target)
+            drain.start()
+            yield port
         finally:
             process.terminate()
             process.wait(timeout=10)
+            if drain.ident is not None:
+                drain.join()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def _read_all(process: subprocess.Popen[str]) -> None:
+    for _ in process.stdout or ():
+        pass
 
 
 def _forwarded_port(process: subprocess.Popen[str], target: str) -> int:

@@ -157,6 +157,9 @@ class _Told:
         """Count."""
         self.heard["log"] += 1
 
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """Never: nothing was refused."""
+
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """Take the one end."""
         self.ends.append(end)

@@ -20,18 +20,35 @@ from pluginsandbox.host import acts, proof
 from tests.integration.wall_bed import SECONDS, Bed, running, until
 
 SCRIPT = """
-import asyncio, json, sys
+import asyncio, json, subprocess, sys
 from pathlib import Path
 from pluginsandbox.api.host_config import HostConfig, PluginConfig
-from pluginsandbox.host import bpf, kernel, seccomp, syscalls
+from pluginsandbox.host import bpf, kernel, landlock, seccomp, syscalls
 from pluginsandbox.host.proof import prove
 from pluginsandbox.host.python_runtime import PythonRuntime
 from pluginsandbox.host.runtime import PrepareError
 
 def lose(*names):
+    if names == ("listener",):  # somebody else's: a process can have one
+        other = seccomp.Filter(asked=frozenset(("sethostname",)), otherwise=seccomp.ALLOW)
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        return seccomp.Installable(other.compiled(syscalls.here())).listen()
     missing = seccomp.Filter(unknown=frozenset(names), otherwise=seccomp.ALLOW)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     seccomp.Installable(missing.compiled(syscalls.here())).install()
+
+def age(abi):
+    # Host and zygote believe that the kernel is older.
+    landlock.abi = lambda: abi
+    start = subprocess.Popen
+    code = (
+        "import sys; from pluginsandbox.host import landlock; landlock.abi = lambda: %d;"
+        "from pluginsandbox.host import zygote; zygote.main(int(sys.argv[1]), int(sys.argv[2]))"
+    )
+    def popen(words, **more):
+        place = words.index("-m")
+        return start([*words[:place], "-c", code % abi, *words[place + 2:]], **more)
+    subprocess.Popen = popen
 
 async def main(confinement, root):
     plugin = PluginConfig(name="obedient", root=root, entry_point="obedient:Obedient")
@@ -48,7 +65,9 @@ async def main(confinement, root):
     await runtime.close()
     print(json.dumps(told))
 
-if len(sys.argv) > 3:
+if sys.argv[3:4] == ["abi"]:
+    age(int(sys.argv[4]))
+elif len(sys.argv) > 3:
     lose(*sys.argv[3:])
 asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
@@ -120,6 +139,18 @@ async def test_without_seccomp_strict_is_impossible(bed: Bed) -> None:
     told = await prove("Strict", bed.plugin().root, "seccomp")
     assert told["reason"] == "ConfinementImpossible"
     assert "seccomp cannot be had here" in told["message"]
+
+
+@pytest.mark.parametrize("abi", [1, 4, 6])
+async def test_the_whole_list_holds_on_an_older_landlock_too(bed: Bed, abi: int) -> None:
+    """Filters stop what Landlock's later versions stop besides; `Confined` tells which it is."""
+    told = await prove("Strict", bed.plugin().root, "abi", str(abi))
+    assert told == {"abi": abi, "holds": True, "missing": {}}
+
+
+async def test_where_another_listens_the_kernel_refuses_by_itself(bed: Bed) -> None:
+    told = await prove("Strict", bed.plugin().root, "listener")
+    assert told == {"abi": told["abi"], "holds": True, "missing": {}}
 
 
 def in_a_pod(directory: Path) -> tuple[tuple[str, ...], dict[str, str]]:

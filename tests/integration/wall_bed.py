@@ -53,6 +53,7 @@ class Recorder:
     def __init__(self) -> None:
         self.worker: PythonWorker | None = None
         self.logs: list[Log] = []
+        self.denied: list[str] = []
         self.points: list[tuple[int, int, int, Slots]] = []
         self.answers: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -139,6 +140,10 @@ class Recorder:
     def on_log(self, worker: Worker, log: Log) -> None:
         del worker
         self.logs.append(log)
+
+    def on_denied(self, worker: Worker, call: str) -> None:
+        del worker
+        self.denied.append(call)
 
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         del worker

@@ -112,10 +112,28 @@ class Wall:
         self._readable = tuple(readable)
         self._rulesets: dict[tuple[tuple[str, int, int], ...], int] = {}
         self._landlock_abi = landlock.abi()
-        machine = syscalls.here()
-        # The load filter names the address of the serve filter: a plugin may add that one only.
-        self._serve = Installable(filters.serve_phase().compiled(machine))
-        self._load = Installable(filters.load_phase(self._serve.address).compiled(machine))
+        self._machine = syscalls.here()
+        self._serve = Installable(filters.serve_phase().compiled(self._machine))
+        self._load = self._load_filter(asked=False)
+
+    def _load_filter(self, *, asked: bool) -> Installable:
+        # It names the address of the serve filter: a plugin may add that one only.
+        policy = filters.load_phase(self._serve.address, asked=asked)
+        return Installable(policy.compiled(self._machine))
+
+    def listen(self) -> int | None:
+        """Have the kernel ask about probing calls of this process and all that it forks.
+
+        Returns:
+            The descriptor that tells of them; None where the kernel cannot, and refuses by itself.
+
+        """
+        try:
+            descriptor = Installable(filters.probing().compiled(self._machine)).listen()
+        except OSError:
+            return None
+        self._load = self._load_filter(asked=True)
+        return descriptor
 
     def ruleset(self, readable: Iterable[str]) -> int | None:
         """Return a descriptor of the Landlock rules for workers of one plugin, made once.

@@ -61,6 +61,24 @@ _KILLED = _names(
     """
 )
 
+# What an author or a library tries in good faith, or an attacker to see what is there: refused, and
+# counted by the host, which the kernel asks about each. Only calls that the zygote itself never
+# makes, as it is under that filter too; fork, sendmsg and setrlimit are refused without a count.
+PROBING = _names(
+    """
+    socket connect bind listen accept accept4 getsockopt setsockopt getpeername shutdown
+    kill tkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal execve execveat fork vfork
+    mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat
+    mknod mknodat chmod fchmod fchmodat chown fchown lchown fchownat truncate ftruncate creat
+    utime utimes utimensat setxattr chdir fchdir flock sendfile copy_file_range splice vmsplice tee
+    memfd_create memfd_secret inotify_init inotify_init1 io_uring_setup io_uring_enter
+    io_uring_register personality setpgid setpriority ioprio_set sched_setaffinity sched_setparam
+    sched_setattr shmget shmat msgget semget mq_open mlock mlockall mlock2 remap_file_pages
+    timer_create timerfd_create signalfd signalfd4 setuid setgid setreuid setregid setresuid
+    setresgid setgroups sethostname name_to_handle_at move_pages migrate_pages mbind set_mempolicy
+    """
+)
+
 # The C library asks for these first and falls back to openat and clone.
 _UNKNOWN = frozenset(("openat2", "clone3"))
 # First call younger than Linux 6.5 (cachestat): answered as an older kernel would.
@@ -130,16 +148,23 @@ _CHECKED: dict[str, Alternatives] = {
 }
 
 
-def load_phase(serve_program: int) -> Filter:
+def probing() -> Filter:
+    """Return the filter of the zygote: the host is asked about what only plugins would try."""
+    return Filter(asked=PROBING, otherwise=ALLOW)
+
+
+def load_phase(serve_program: int, *, asked: bool = False) -> Filter:
     """Return the filter under which a plugin is imported.
 
     Args:
         serve_program: Address of the only filter that may be added: the serve phase's.
+        asked: Whether the worker is under `probing` too, which this one must not forestall: of two
+            filters' answers the kernel takes the refusal, not the question.
 
     """
     add_serve_filter = (OneOf(0, (1,)), OneOf(1, (0,)), Exactly(2, serve_program))
     return Filter(
-        allowed=_ALLOWED,
+        allowed=_ALLOWED | PROBING if asked else _ALLOWED,
         checked={**_CHECKED, "seccomp": (add_serve_filter,)},
         killed=_KILLED,
         unknown=_UNKNOWN,

@@ -75,6 +75,8 @@ class Invoker:
         self._queue_seconds = config.queue_timeout_milliseconds / 1000
         self.draining = False
         """No new binding is made."""
+        self._refused: set[tuple[str, str]] = set()
+        """Plugins, and the calls that they were refused and the log has told of."""
         self.closing = False
         """Workers are ended on purpose: what they held went by `Shutdown`."""
         self.elsewhere: Elsewhere | None = None
@@ -410,6 +412,14 @@ class Invoker:
     def on_log(self, lane: Lane, item: Item | None, frame: Log) -> None:
         """Pass on what a plugin said."""
         self._log.write(lane.plugin.name, item, frame.level, frame.message)
+
+    def on_denied(self, lane: Lane, call: str) -> None:
+        """Count what a worker was refused; say it once of each plugin and call."""
+        name = lane.plugin.name
+        lane.plugin.metrics.denials(name, "notify").inc()
+        if (name, call) not in self._refused:
+            self._refused.add((name, call))
+            log.warning("a plugin was refused a system call", plugin=name, call=call)
 
     def on_lost(self, lane: Lane, end: WorkerExit, sent: deque[Item], waiting: deque[Item]) -> None:
         """Give back what a worker held, answer the call that was in it, place the others anew."""

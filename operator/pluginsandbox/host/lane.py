@@ -73,6 +73,9 @@ class Keeper(Protocol):
     def on_log(self, lane: Lane, item: Item | None, frame: Log) -> None:
         """The plugin said something, if that is known during `item`."""
 
+    def on_denied(self, lane: Lane, call: str) -> None:
+        """The worker was refused a system call, whose name this is."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Services:
@@ -358,6 +361,11 @@ class Lane:
         # What on_exit says comes without a number.
         known = head is not None and (head.id == log.call or isinstance(head, Errand))
         self._keeper.on_log(self, head if known else None, log)
+
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """Pass on what the worker was refused."""
+        del worker
+        self._keeper.on_denied(self, call)
 
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """Hand back all that was on its way."""

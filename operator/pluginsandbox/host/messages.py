@@ -43,7 +43,11 @@ class Reaped(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
     """Most that it ever had resident, without what it began with."""
 
 
-FromZygote = Spawned | SpawnFailed | Reaped
+class Listening(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
+    """Zygote to host, first: what tells of workers' probing calls. Comes with a descriptor."""
+
+
+FromZygote = Spawned | SpawnFailed | Reaped | Listening
 
 
 class Start(msgspec.Struct, array_like=True, frozen=True, gc=False):

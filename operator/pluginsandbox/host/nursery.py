@@ -19,11 +19,13 @@ from pluginsandbox.host import zygote_process
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
+    Listening,
     Reaped,
     Spawn,
     Spawned,
     SpawnFailed,
 )
+from pluginsandbox.host.notices import Notices
 
 _UNDER_WAY = 8
 _RESTART_SECONDS = 1.0
@@ -41,6 +43,9 @@ class Parent(Protocol):
 
     def on_reaped(self, worker: int, status: int, peak_bytes: int) -> None:
         """The worker is gone; `status` is what waitpid said, `peak_bytes` the most it had."""
+
+    def on_probing_refused(self, pid: int, call: str) -> None:
+        """A process was refused a system call, whose name this is."""
 
     def on_zygote_lost(self) -> None:
         """The zygote is gone, and the kernel kills all workers with it."""
@@ -65,6 +70,7 @@ class Nursery:
         self._restart: asyncio.TimerHandle | None = None
         self._requests: deque[tuple[Spawn, socket.socket]] = deque()
         self._under_way: set[int] = set()
+        self._notices: Notices | None = None
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(FromZygote).decode
 
@@ -147,6 +153,9 @@ class Nursery:
                 self._under_way.discard(message.worker)
                 self._parent.on_spawn_failed(message.worker, message.message)
                 self._ask()
+            case Listening():
+                refused = self._parent.on_probing_refused
+                self._notices = Notices(descriptors[0], self._loop, refused)
             case Reaped():
                 self._parent.on_reaped(message.worker, message.status, message.peak_bytes)
 
@@ -158,6 +167,9 @@ class Nursery:
 
     def _end(self) -> None:
         self._under_way.clear()
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()

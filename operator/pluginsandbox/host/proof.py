@@ -146,6 +146,9 @@ class _Prober:
     def on_log(self, worker: Worker, log: Log) -> None:
         """Never: it prints nothing."""
 
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """Pass over: that is what it is to be."""
+
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """It is gone, for an act or before the first one."""
         del worker

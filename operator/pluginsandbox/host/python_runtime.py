@@ -45,6 +45,8 @@ class PythonRuntime:
         """What the plugins publish for each other."""
         self._nursery = Nursery(self, loop)
         self._workers: dict[int, PythonWorker] = {}
+        self._processes: dict[int, PythonWorker] = {}
+        """The same by process id, once that is known."""
         self._last_number = 0
         self._keys: dict[str, str] = {}
         self._oom_kills = memory.OomKills()
@@ -145,6 +147,7 @@ class PythonRuntime:
         if found is None:
             os.close(descriptor)
         else:
+            self._processes[pid] = found
             found.spawned(pid, descriptor)
 
     def on_spawn_failed(self, worker: int, message: str) -> None:
@@ -156,6 +159,11 @@ class PythonRuntime:
         """End a worker."""
         if worker in self._workers:
             self._workers[worker].gone(status, peak_bytes)
+
+    def on_probing_refused(self, pid: int, call: str) -> None:
+        """Tell whose process was refused a system call."""
+        if pid in self._processes:
+            self._processes[pid].denied(call)
 
     def on_zygote_lost(self) -> None:
         """End all workers: the kernel kills them with the zygote."""
@@ -215,6 +223,8 @@ class PythonRuntime:
     def forget(self, worker: PythonWorker) -> None:
         """Strike out a worker that is gone."""
         self._workers.pop(worker.id, None)
+        if self._processes.get(worker.pid) is worker:
+            del self._processes[worker.pid]
         if self._one_gone is not None and not self._one_gone.done():
             self._one_gone.set_result(None)
 
@@ -234,6 +244,9 @@ class _Visit:
         """It is loaded."""
         self._end(None)
         worker.kill()
+
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """Pass over: each worker that serves says it again."""
 
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """It has ended."""

@@ -237,6 +237,10 @@ class PythonWorker:
         else:
             self._signal(signal.SIGKILL)
 
+    def denied(self, call: str) -> None:
+        """Hear that the process was refused a system call."""
+        self._events.on_denied(self, call)
+
     def gone(self, status: int | None, peak_bytes: int = 0) -> None:
         """Hear that the process is no more; pass on what it said before, then its end.
 

@@ -85,6 +85,9 @@ class WorkerEvents(Protocol):
     def on_log(self, worker: Worker, log: Log) -> None:
         """The plugin printed or logged."""
 
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """The worker was refused a system call, whose name this is."""
+
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """The worker is gone and reaped; the last event of a worker."""
 

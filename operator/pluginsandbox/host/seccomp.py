@@ -17,10 +17,12 @@ from pluginsandbox.host.bpf import Instruction
 
 # linux/seccomp.h
 SET_MODE_FILTER = 1
+NEW_LISTENER = 1 << 3
 KILL = 0x80000000  # SECCOMP_RET_KILL_PROCESS: dies of SIGSYS, which the host sees
 ALLOW = 0x7FFF0000
 ERRNO = 0x00050000
 REFUSE = ERRNO | errno.EPERM
+ASK = 0x7FC00000  # SECCOMP_RET_USER_NOTIF
 UNKNOWN = ERRNO | errno.ENOSYS
 
 _ALL_BITS = 0xFFFFFFFF
@@ -97,6 +99,7 @@ class Filter:
         checked: Calls that pass if one alternative holds and else are refused with EPERM.
         killed: Calls that no plugin has an honest use for; they end the process.
         unknown: Calls answered with ENOSYS, so that libraries fall back to what is allowed.
+        asked: Calls about which the listener of the filter is asked.
         newer: Numbers from here on are ENOSYS too: as on a kernel that has not got them.
         otherwise: Action for every other call.
 
@@ -106,6 +109,7 @@ class Filter:
     checked: Mapping[str, Alternatives] = dataclasses.field(default_factory=dict)
     killed: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
     newer: int | None = None
     otherwise: int = REFUSE
 
@@ -134,6 +138,7 @@ class Filter:
                 (ALLOW, self.allowed),
                 (KILL, self.killed),
                 (UNKNOWN, self.unknown),
+                (ASK, self.asked),
             )
             for name in listed
             if name in numbers
@@ -148,7 +153,7 @@ class Filter:
         return [*boundaries, (newer, last)]
 
     def _check_names(self) -> None:
-        listed = [*self.allowed, *self.checked, *self.killed, *self.unknown]
+        listed = [*self.allowed, *self.checked, *self.killed, *self.unknown, *self.asked]
         strangers = set(listed) - syscalls.names()
         if strangers:
             raise ValueError(f"no number known for {', '.join(sorted(strangers))}")
@@ -233,3 +238,12 @@ class Installable:
             for offset in offsets:
                 struct.pack_into("<I", self._code, offset, holes[name])
         kernel.system_call("seccomp", SET_MODE_FILTER, 0, self.address)
+
+    def listen(self) -> int:
+        """Do the same with a program that asks; return the descriptor that tells of its questions.
+
+        Raises:
+            OSError: The kernel refused: it is too old, or there is a listener already.
+
+        """
+        return kernel.system_call("seccomp", SET_MODE_FILTER, NEW_LISTENER, self.address)

@@ -266,6 +266,33 @@ migrate_pages 256 238
 mbind 237 235
 set_mempolicy 238 237
 mseal 462 462
+mkdir 83 -
+rmdir 84 -
+creat 85 -
+unlink 87 -
+rename 82 -
+renameat 264 38
+link 86 -
+symlink 88 -
+mknod 133 -
+fchmod 91 52
+fchown 93 55
+lchown 94 -
+utime 132 -
+utimes 235 -
+chdir 80 49
+fchdir 81 50
+flock 73 32
+inotify_init 253 -
+signalfd 282 -
+accept4 288 242
+getsockopt 55 209
+setsockopt 54 208
+getpeername 52 205
+shutdown 48 210
+setreuid 113 145
+setregid 114 143
+setresgid 119 149
 """
 
 

@@ -25,6 +25,7 @@ from pluginsandbox.host import confine, memory, worker
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
+    Listening,
     Reaped,
     Spawn,
     Spawned,
@@ -87,6 +88,7 @@ class Zygote:
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._listen()
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(woken, select.POLLIN)
@@ -98,6 +100,13 @@ class Zygote:
                 self._reap()
             if self._channel.fileno() in ready and not self._spawn():
                 return
+
+    def _listen(self) -> None:
+        """Hand the host what tells of probing calls; from here on this process makes none."""
+        descriptor = self._wall.listen()
+        if descriptor is not None:
+            self._tell(Listening(), descriptor)
+            os.close(descriptor)
 
     def _spawn(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(

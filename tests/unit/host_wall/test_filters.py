@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pluginsandbox.host import filters
-from pluginsandbox.host.seccomp import ALLOW, KILL, REFUSE, UNKNOWN
+from pluginsandbox.host.seccomp import ALLOW, ASK, KILL, REFUSE, UNKNOWN
 from pluginsandbox.host.syscalls import AARCH64, MACHINES, X86_64, Machine, numbers
 from tests.unit.host_wall.interpreter import answer, fill
 
@@ -24,6 +24,17 @@ def load_phase(machine: Machine, name: str, *arguments: int) -> int:
     program = filters.load_phase(SERVE_PROGRAM).compiled(machine)
     code = fill(program, **{filters.OWN_PROCESS: OWN})
     return answer(code, machine, numbers(machine)[name], *arguments)
+
+
+def asked(machine: Machine, name: str, *arguments: int) -> int:
+    """Where the zygote listens: its filter and the load phase's, which leaves the question open."""
+    program = filters.load_phase(SERVE_PROGRAM, asked=True).compiled(machine)
+    load = answer(
+        fill(program, **{filters.OWN_PROCESS: OWN}), machine, numbers(machine)[name], *arguments
+    )
+    zygote = filters.probing().compiled(machine).code
+    inherited = answer(zygote, machine, numbers(machine)[name], *arguments)
+    return min(load, inherited, key=lambda action: action ^ 1 << 31)
 
 
 def serve_phase(machine: Machine, name: str, *arguments: int) -> int:
@@ -73,6 +84,29 @@ def test_what_only_an_attack_does_kills(machine: Machine, name: str) -> None:
 )
 def test_what_a_library_may_probe_is_refused(machine: Machine, name: str) -> None:
     assert load_phase(machine, name) == serve_phase(machine, name) == REFUSE
+
+
+@MACHINE
+def test_what_is_asked_about_is_refused_where_nobody_listens(machine: Machine) -> None:
+    """And the other way round: what the load phase lets pass, because it is asked, is asked."""
+    for name in numbers(machine):
+        alone, together = load_phase(machine, name), asked(machine, name)
+        if name in filters.PROBING:
+            assert (alone, together) == (REFUSE, ASK), name
+        else:
+            assert together == alone, name
+
+
+@MACHINE
+def test_the_zygote_does_what_it_must_under_the_filter_that_asks(machine: Machine) -> None:
+    code = filters.probing().compiled(machine).code
+    for name in (
+        *("clone", "wait4", "pidfd_open", "sendmsg", "recvmsg", "openat", "prctl", "prlimit64"),
+        *("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"),
+        *("setsid", "sched_setscheduler", "close_range", "dup3", "rt_sigaction"),
+    ):
+        if name in numbers(machine):
+            assert answer(code, machine, numbers(machine)[name]) == ALLOW
 
 
 @pytest.mark.parametrize("name", ["fork", "vfork", "open", "chmod", "chown"])
