@@ -23,18 +23,21 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pluginsandbox.api.host_config import PluginConfig
+from pluginsandbox.api.host_config import PluginConfig, PluginLimits
 from pluginsandbox.host import incoming
 from pluginsandbox.host.frames import (
     SEGMENT_BYTES,
     Bind,
+    Borrow,
     Checkpoint,
     Failed,
+    Filled,
     FromWorker,
     FunctionInfo,
     Loaded,
     LoadFailed,
     Log,
+    Publish,
     Reclaimed,
     Result,
     SegmentWanted,
@@ -42,8 +45,10 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.host.incoming import ProtocolError
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared, Worker, WorkerExit
+from pluginsandbox.host.shelf import Shelf
 
 SEED = 20261127
+PLUGIN = PluginConfig("p", "", "", limits=PluginLimits(published_bytes=1 << 20))
 HONEST: tuple[FromWorker, ...] = (
     Loaded((FunctionInfo("reserve", "Reserve.", b"{}", b"{}"),), 0.1, 0.2),
     LoadFailed("ImportFailed", "inventory.py line 3: invalid syntax"),
@@ -55,6 +60,9 @@ HONEST: tuple[FromWorker, ...] = (
     Reclaimed(3, 512),
     SegmentWanted(4, 1 << 20),
     Log("info", "hello"),
+    Publish(1, "prices", 5000),
+    Filled(1),
+    Borrow(2, "p", "prices"),
 )
 # Small numbers are calls that are open; the rest is what has broken decoders before.
 _VALUES: tuple[object, ...] = (
@@ -76,7 +84,7 @@ def frames(count: int, seed: int = SEED) -> Iterator[bytes]:
     for _ in range(count):
         way = below(9)
         if way < 3:
-            yield _encode([below(9), *(pick(_VALUES) for _ in range(below(9)))])
+            yield _encode([below(12), *(pick(_VALUES) for _ in range(below(9)))])
             continue
         data = bytearray(pick(honest))
         place = below(len(data))
@@ -114,6 +122,7 @@ class _Told:
         self.ends: list[WorkerExit] = []
         self.heard: collections.Counter[str] = collections.Counter()
         self.open = set(OPEN_CALLS)
+        self.shelf = Shelf((PLUGIN,))
 
     def forget(self, worker: PythonWorker) -> None:
         """Say nothing."""
@@ -190,7 +199,7 @@ async def _worker(batch: list[bytes], pid: int, pidfd: int) -> collections.Count
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     theirs.setblocking(False)
-    plugin = Prepared(0, PluginConfig("p", "", ""), "", (), {})
+    plugin = Prepared(0, PLUGIN, "", (), {})
     worker = PythonWorker(1, plugin, told, ours, loop, told)
     worker.spawned(pid, pidfd)
     theirs.send(_encode(HONEST[0]))
@@ -205,6 +214,7 @@ async def _worker(batch: list[bytes], pid: int, pidfd: int) -> collections.Count
     worker.kill()
     worker.gone(9)
     theirs.close()
+    told.shelf.close()
     assert len(told.ends) == 1
     told.heard[told.ends[0].cause] += 1
     return told.heard

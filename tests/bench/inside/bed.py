@@ -84,6 +84,9 @@ class Heard:
     def on_log(self, worker: Worker, log: Log) -> None:
         """It said something."""
 
+    def on_denied(self, worker: Worker, call: str) -> None:
+        """It was refused a system call."""
+
     def on_exit(self, worker: Worker, end: WorkerExit) -> None:
         """It is gone."""
 
