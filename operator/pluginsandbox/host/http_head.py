@@ -113,7 +113,8 @@ class Parser:
             raise malformed("the request line must be: METHOD, space, path, space, HTTP/1.1")
         if url[:1] != b"/":
             raise malformed("the request's target must be a path")
-        headers = {name.lower(): value for name, value in self._headers.items()}
+        # llhttp leaves the blanks behind a value, which are no part of it.
+        headers = {name.lower(): value.rstrip(b" \t") for name, value in self._headers.items()}
         if block.count(b"\r\n") != len(headers) + 2:  # the request line, the empty line
             _check_repeated(block)
         length = _length(headers, current=current)
