@@ -7,6 +7,7 @@ on a laptop, so both run the same host from the same document.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,9 @@ import msgspec
 CONFIG_FILE = "config.json"
 PEERS_DIRECTORY = "/etc/pluginsandbox/peers"
 """Holds `key` and, while it is being replaced, `previous`; empty while at most one pod can run."""
+
+PAYLOAD_CALLS = 16
+"""Calls of the largest arguments and results that a pod has room for at once."""
 
 Isolation = Literal["PerPlugin", "PerContext"]
 Confinement = Literal["Strict", "BestEffort"]
@@ -92,6 +96,14 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peers_service: str | None = None
     """Name that resolves to the addresses of all pods of the sandbox; None = there is only this."""
     peers_port: int = 8082
+
+
+def payload_bytes(plugins: Iterable[PluginConfig]) -> int:
+    """Return the bytes of a pod that are meant for arguments and results on their way."""
+    limits = [plugin.limits for plugin in plugins]
+    return PAYLOAD_CALLS * max(
+        (each.request_bytes + each.result_bytes for each in limits), default=0
+    )
 
 
 def decode(data: bytes) -> HostConfig:

@@ -20,13 +20,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from pluginsandbox.api.host_config import durable_room
+from pluginsandbox.api.host_config import PAYLOAD_CALLS, durable_room
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.quantity import parse_bytes
 from pluginsandbox.api.spec import SandboxSpec
 from pluginsandbox.controller.settings import Memory
 
-PAYLOAD_CALLS = 16
 PUBLISHED_COPIES = 3
 MIB = 1 << 20
 

@@ -103,14 +103,14 @@ class Call(abc.ABC):
     def wait(self, level: Level, now: float) -> None:
         """Be counted as waiting."""
         self.queued = True
-        level.up(now)
+        level.up(now, len(self.body))
         self.plugin.queued += 1
 
     def go(self, level: Level, now: float) -> None:
         """Be counted as waiting no more."""
         if self.queued:
             self.queued = False
-            level.down(now)
+            level.down(now, len(self.body))
             self.plugin.queued -= 1
 
     @abc.abstractmethod

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
-from pluginsandbox.api.host_config import HostConfig
+from pluginsandbox.api.host_config import PAYLOAD_CALLS, HostConfig, payload_bytes
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host import verdicts
 from pluginsandbox.host.calls import ANY_GENERATION, Call, CallTimer, Errand
@@ -72,6 +72,7 @@ class Invoker:
         self._durable = durable
         self._deadline_seconds = config.deadline_seconds
         self._max_queued = config.max_queued_calls
+        self._max_queued_bytes = payload_bytes(config.plugins)
         self._queue_seconds = config.queue_timeout_milliseconds / 1000
         self.draining = False
         """No new binding is made."""
@@ -129,7 +130,7 @@ class Invoker:
                 binding = self._bind(call, context, now)
             elif binding.state is STORED:
                 self._rebind(call, binding)
-            elif self._load.queued.count >= self._max_queued and not binding.lane.at_once:
+            elif self._no_room(call) and not binding.lane.at_once:
                 self._check_queue(call)
         except Problem as problem:
             self._refuse(call, problem, now)
@@ -207,11 +208,23 @@ class Invoker:
         if lane is None or not lane.at_once:
             self._check_queue(call)
 
+    def _no_room(self, call: Call) -> bool:
+        """Whether one more call that waits would be one too many, or too large."""
+        queued = self._load.queued
+        too_large = queued.bytes + len(call.body) > self._max_queued_bytes
+        return too_large or queued.count >= self._max_queued
+
     def _check_queue(self, call: Call) -> None:
-        if not call.admitted and self._load.queued.count >= self._max_queued:
-            raise Problem(
-                problems.QUEUE_FULL, f"{self._max_queued} calls wait already (maxQueuedCalls)"
+        if call.admitted or not self._no_room(call):
+            return
+        queued = self._load.queued
+        told = f"{self._max_queued} calls wait already (maxQueuedCalls)"
+        if queued.count < self._max_queued:
+            told = (
+                f"calls with {queued.bytes >> 10} KiB of arguments wait already, and the pod has "
+                f"room for {PAYLOAD_CALLS} times the largest arguments and result"
             )
+        raise Problem(problems.QUEUE_FULL, told)
 
     def _tombstone(self, call: Call) -> Tombstone | None:
         if call.context is None:

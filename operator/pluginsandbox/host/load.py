@@ -41,21 +41,25 @@ class Level:
 
     """
 
-    __slots__ = ("_origin", "_sum", "count")
+    __slots__ = ("_origin", "_sum", "bytes", "count")
 
     def __init__(self, origin: float) -> None:
         self._origin = origin
         self._sum = 0.0
         self.count = 0
+        self.bytes = 0
+        """What those that are counted hold."""
 
-    def up(self, now: float) -> None:
-        """Count one more."""
+    def up(self, now: float, size: int = 0) -> None:
+        """Count one more, that holds `size` bytes."""
         self.count += 1
+        self.bytes += size
         self._sum -= now - self._origin
 
-    def down(self, now: float) -> None:
+    def down(self, now: float, size: int = 0) -> None:
         """Count one less."""
         self.count -= 1
+        self.bytes -= size
         self._sum += now - self._origin
 
     def integral(self, now: float) -> float:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluginsandbox.controller.memory import MIB, PAYLOAD_CALLS, budget, quantity
+from pluginsandbox.api.host_config import PAYLOAD_CALLS
+from pluginsandbox.controller.memory import MIB, budget, quantity
 from pluginsandbox.controller.settings import Memory
 from tests.unit.controller.worlds import plugin, sandbox
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
+from pluginsandbox.api.host_config import PAYLOAD_CALLS
 from pluginsandbox.host.contexts import State
 from pluginsandbox.host.lane import WINDOW_FRAMES
 from tests.unit.host.fake_runtime import Bench, FakeCall, config, plugin
@@ -99,6 +100,21 @@ def test_a_full_queue_refuses_and_tells_when_to_come_back() -> None:
     assert bench.host.load.refused == 1
     bench.run()
     assert [status(call) for call in calls[:2]] == [200, 200]
+
+
+def test_the_arguments_of_calls_that_wait_are_bounded_in_bytes_too() -> None:
+    bench = Bench(config(plugin(request_bytes=1000, result_bytes=1000)))
+    room = PAYLOAD_CALLS * 2
+    calls = [bench.call(b"x" * 1000) for _ in range(room + 1)]
+    assert status(calls[-1]) == HTTPStatus.TOO_MANY_REQUESTS
+    assert calls[-1].answer.problem is not None
+    assert "KiB of arguments wait already" in calls[-1].answer.problem.detail
+    bench.run()
+    assert [status(call) for call in calls[:-1]] == [200] * room
+    assert bench.host.load.queued.bytes == 0
+    again = bench.call(b"x" * 1000)
+    bench.run()
+    assert status(again) == HTTPStatus.OK
 
 
 def test_one_context_too_many_is_refused() -> None:
