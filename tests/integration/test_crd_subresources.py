@@ -192,10 +192,12 @@ def test_a_first_scale_seeds_replicas(shop: Shop) -> None:
     assert shop.scale()["spec"] == {"replicas": 1}
 
 
-def test_scale_beyond_one_pod_is_refused_with_the_reason(shop: Shop) -> None:
+def test_scale_goes_to_a_thousand_pods_and_not_beyond(shop: Shop) -> None:
     shop.create(replicas=1)
-    with pytest.raises(CommandError, match="replicas must be 0 or 1: in this version"):
-        shop("scale", "psb/shop", "--replicas=3")
+    shop("scale", "psb/shop", "--replicas=1000")
+    assert shop.scale()["spec"] == {"replicas": 1000}
+    with pytest.raises(CommandError, match="less than or equal to 1000"):
+        shop("scale", "psb/shop", "--replicas=1001")
 
 
 def test_the_override_ends_with_a_null(shop: Shop) -> None:

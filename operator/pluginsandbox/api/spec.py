@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pluginsandbox.api.model import ListMap, Model, Rule
+from pluginsandbox.api.model import ListMap, Model
 from pluginsandbox.api.names import Int32
 from pluginsandbox.api.network import NetworkSettings
 from pluginsandbox.api.plugin import Plugin
@@ -75,19 +75,7 @@ class SandboxSpec(Model):
     host: HostSettings = HostSettings()
     pod: PodSettings = PodSettings()
     network: NetworkSettings = NetworkSettings()
-    replicas: (
-        Annotated[
-            Int32,
-            Field(ge=0, le=1000),
-            Rule(
-                cel="self <= 1",
-                check=lambda replicas: replicas <= 1,
-                message="replicas must be 0 or 1: in this version a context has no home among "
-                "several pods, so a sandbox has at most one",
-            ),
-        ]
-        | None
-    ) = None
+    replicas: Annotated[Int32, Field(ge=0, le=1000)] | None = None
     """Number of pods, set by hand or through the scale subresource. Absent: one pod."""
     operating_mode: OperatingMode = "Running"
     """Suspended: no pods; the object, its Service and its configuration are kept."""

@@ -173,7 +173,6 @@ BAD = (
         {"network.allowFrom": [{"podSelector": {}}] * 17},
         "must have at most 16 items",
     ),
-    Bad("two replicas", {"replicas": 2}, "replicas must be 0 or 1: in this version"),
     Bad("minus one replica", {"replicas": -1}, "greater than or equal to 0"),
     Bad(
         "very many replicas",

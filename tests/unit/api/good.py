@@ -114,6 +114,7 @@ GOOD = (
     ),
     Good("unmanaged network", {"network.policy": "Unmanaged"}),
     Good("one replica", {"replicas": 1}),
+    Good("a thousand replicas", {"replicas": 1000}),
     Good("no replica", {"replicas": 0}),
     Good("suspended", {"operatingMode": "Suspended"}),
     Good("null is absent", {"replicas": None, f"{P}.limits": None, "contexts": None}),

@@ -98,7 +98,7 @@ def test_an_image_needs_a_cluster() -> None:
 
 def test_every_wrong_field_of_every_document_is_told_at_once() -> None:
     bad = sandbox(
-        **{"plugins.0.isolation": "Perplugin", "plugins.0.limits.memry": "1Mi", "replicas": 2}
+        **{"plugins.0.isolation": "Perplugin", "plugins.0.limits.memry": "1Mi", "replicas": -2}
     )
     lines = refusal(CONFIG_MAP, bad, SECRET | {"data": {"k": "not base64!"}}).splitlines()
     place = "shop.yaml: document 2 (PluginSandbox shop): spec."
@@ -108,7 +108,7 @@ def test_every_wrong_field_of_every_document_is_told_at_once() -> None:
     assert lines[1].startswith(
         f"{place}plugins[0].limits.memry: no such field; there are: callTimeoutMilliseconds, d"
     )
-    assert lines[2].startswith(f"{place}replicas: replicas must be 0 or 1")
+    assert lines[2].startswith(f"{place}replicas: must be greater than or equal to 0")
     assert lines[3].startswith("shop.yaml: document 3 (Secret merchant-keys): data: every value ")
     assert len(lines) == 4
 

@@ -36,8 +36,7 @@ def plugin(name: str = "counter", **fields: Any) -> dict[str, Any]:
 
 
 def sandbox(*plugins: dict[str, Any], generation: int = 1, **spec: Any) -> PluginSandbox:
-    replicas = spec.pop("replicas", None)
-    made = PluginSandbox.read(
+    return PluginSandbox.read(
         {
             "apiVersion": "pluginsandbox.dev/v1alpha1",
             "kind": "PluginSandbox",
@@ -50,8 +49,6 @@ def sandbox(*plugins: dict[str, Any], generation: int = 1, **spec: Any) -> Plugi
             "spec": {"plugins": list(plugins) or [plugin()], **spec},
         }
     )
-    # The kind does not let several pass yet; what is behind it does.
-    return made.model_copy(update={"spec": made.spec.model_copy(update={"replicas": replicas})})
 
 
 def files(*keys: str, size: int = 100, digest: str = DIGEST) -> Files:

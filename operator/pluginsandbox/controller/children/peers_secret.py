@@ -1,6 +1,8 @@
 """The Secret by which the pods of a sandbox know each other; only for several pods.
 
-The operator makes it and never sees it again: its rights on Secrets are to create them.
+The operator makes it and never sees it again: its rights on Secrets are to create them. It is not
+immutable: a kubelet never looks at an immutable Secret again, not even at a new one of its name, so
+the key could not be replaced under running pods.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ KEY_BYTES = 32
 
 def desired(sandbox: PluginSandbox) -> Manifest:
     """Return the Secret without its key."""
-    return manifest(kinds.SECRET, sandbox, peers_name(sandbox), type="Opaque", immutable=True)
+    return manifest(kinds.SECRET, sandbox, peers_name(sandbox), type="Opaque")
 
 
 def with_key(secret: Manifest, key: bytes) -> Manifest:
