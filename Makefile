@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-scaling churn cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-scaling churn rolling cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ bench-scaling: setup ## Hold the autoscaler against others, and write docs/autos
 
 churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
 	@$(BIN)/python -m tests.churn
+
+CALLS ?= 60000
+rolling: setup ## Roll a sandbox of three pods under load: CALLS=60000
+	@$(BIN)/python -m tests.bed.rolling $(CALLS)
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

@@ -86,16 +86,19 @@ def start(kubectl: Kubectl, namespace: str, image: str, url: str) -> Caller:
     if known and known["spec"]["containers"][0]["image"] != image:
         # Given another image the pod would stay Ready for a while with a container that ends.
         kubectl.delete("pod", NAME, "-n", namespace)
-    kubectl.apply(json.dumps(_pod(namespace, image)))
+    kubectl.apply(json.dumps(pod(namespace, image)))
     kubectl("wait", "-n", namespace, f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
     return Caller(kubectl, namespace, url)
 
 
-def _pod(namespace: str, image: str) -> dict[str, Any]:
+def pod(
+    namespace: str, image: str, *, name: str = NAME, labels: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return a pod that waits to have programs run in it."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
         "spec": {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 0,
@@ -106,7 +109,7 @@ def _pod(namespace: str, image: str) -> dict[str, Any]:
             },
             "containers": [
                 {
-                    "name": NAME,
+                    "name": name,
                     "image": image,
                     # The image has no shell and no sleep; only Python.
                     "command": ["python3", "-c", "import signal; signal.pause()"],

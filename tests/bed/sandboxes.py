@@ -21,6 +21,27 @@ class Counter(Plugin):
         return self.count.get()
 """
 
+TALLY = """
+import os
+
+from pluginsandbox.sdk import Plugin, function, slot
+
+DURABLE = False
+PROCESS = os.urandom(4).hex()
+
+
+class Tally(Plugin):
+    token = slot(str, default="", durable=DURABLE)
+    count = slot(int, default=0, durable=DURABLE)
+
+    @function
+    def add(self) -> tuple[str, int, str]:
+        if not self.token.get():
+            self.token.set(os.urandom(8).hex())
+        self.count.set(self.count.get() + 1)
+        return self.token.get(), self.count.get(), PROCESS
+"""
+
 CRASHER = """
 import ctypes
 
@@ -37,6 +58,7 @@ class Crasher(Plugin):
         ctypes.string_at(0)
 """
 
+LABEL = "pluginsandbox.dev/sandbox"
 READY_SECONDS = 60
 
 
@@ -78,6 +100,17 @@ def counter(name: str = "counter", **spec: Any) -> list[dict[str, Any]]:
     return [
         source("counter", {"counter.py": COUNTER}),
         sandbox(name, plugin("counter", "counter:Counter"), **spec),
+    ]
+
+
+def tally(name: str = "tally", **spec: Any) -> list[dict[str, Any]]:
+    """Return a sandbox that `tally` can call, and its sources."""
+    plugins = [plugin(each, "tally:Tally") for each in ("tally", "keep")]
+    durable = TALLY.replace("DURABLE = False", "DURABLE = True")
+    return [
+        source("tally", {"tally.py": TALLY}),
+        source("keep", {"tally.py": durable}),
+        sandbox(name, *plugins, **spec),
     ]
 
 
@@ -132,7 +165,7 @@ def brief(every: Mapping[str, Mapping[str, Any]]) -> str:
 
 def owned(kubectl: Kubectl, namespace: str, name: str) -> Iterator[str]:
     """Return kind/name of all that carries the sandbox's label."""
-    kinds = "configmaps,services,deployments,replicasets,pods,networkpolicies"
-    selector = f"pluginsandbox.dev/sandbox={name}"
+    kinds = "configmaps,services,deployments,replicasets,pods,networkpolicies,poddisruptionbudgets"
+    selector = f"{LABEL}={name}"
     for item in kubectl.get(kinds, "-n", namespace, "-l", selector)["items"]:
         yield f"{item['kind']}/{item['metadata']['name']}"
