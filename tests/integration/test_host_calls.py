@@ -69,12 +69,12 @@ def test_a_call_behind_another_tells_how_long_it_waited(host: Host) -> None:
     host.call("add", {}, "timed-queue")
     with ThreadPoolExecutor(2) as pool:
         before = host.ask("/stats").json["requests"]
-        slow = pool.submit(host.call, "sleep", {"seconds": 0.3}, "timed-queue")
+        slow = pool.submit(host.call, "sleep", {"seconds": 0.7}, "timed-queue")
         host.until(lambda: host.ask("/stats").json["requests"] > before)
         behind = parts(host.call("sleep", {"seconds": 0.05}, "timed-queue"))
         assert parts(slow.result())["queue"] < behind["queue"]
     # The sleep of the other is no time of this one's own.
-    assert behind["queue"] > 50 <= behind["call"]
+    assert behind["queue"] > behind["call"] > 0
 
 
 def test_without_a_context_state_is_fresh_and_given_back(host: Host) -> None:

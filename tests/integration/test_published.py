@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,11 +39,13 @@ SEEN = f"({6 * SIZE}, b'honest', True)"
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
+    # Longer than anything takes on a busy machine.
+    patient: dict[str, Any] = {"call_timeout_milliseconds": 30_000}
     with running(
         folder,
-        plugin(folder, "source", CODE, "Obedient", published_bytes=1 << 20),
-        plugin(folder, "reader", CODE, "Obedient", isolation="PerContext", max_contexts=64),
-        plugin(folder, "other", CODE, "Obedient"),
+        plugin(folder, "source", CODE, "Obedient", published_bytes=1 << 20, **patient),
+        plugin(folder, "reader", CODE, "Obedient", "PerContext", max_contexts=64, **patient),
+        plugin(folder, "other", CODE, "Obedient", **patient),
     ) as host:
         yield host
 
@@ -116,13 +120,13 @@ def test_a_time_out_never_comes_between_a_question_and_its_answer(host: Host) ->
         "code": "while True:\n    self.publish('busy', b'x' * 70_000)\n"
         "    self.published('source', 'busy')"
     }
-    out(host, "source", "self.kept = 1", "timed")
-    exits = host.metric("worker_exits_total", plugin="source")
     for milliseconds in range(20, 60):
         late = host.call("run", asking, "timed", "source", Sandbox_Timeout_Ms=str(milliseconds))
         assert late.status == 504
-    assert out(host, "source", "out = self.kept", "timed") == "1"
-    assert host.metric("worker_exits_total", plugin="source") == exits
+    assert out(host, "source", "out = bytes(self.published('source', 'busy')[:1])") == "b'x'"
+    # A worker that had read one answer for another would have broken.
+    for cause in ("Exit", "Protocol"):
+        assert host.metric("worker_exits_total", plugin="source", cause=cause) == 0
 
 
 FIND = """
@@ -258,18 +262,16 @@ def test_the_host_ends_a_worker_that(host: Host, forged: str) -> None:
 
 def test_publishing_leaves_no_descriptor_behind(host: Host) -> None:
     def held() -> int:
-        host.until(lambda: host.metric("bindings", plugin="source") == 0)
-        return sum(
-            "memfd" in str(link.readlink())
-            for link in Path(f"/proc/{host.process.pid}/fd").iterdir()
-            if link.is_symlink()
-        )
+        count = 0
+        for link in Path(f"/proc/{host.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                count += "memfd" in str(link.readlink())
+        return count
 
     out(host, "source", "for n in range(8): self.publish(f'n{n}', b'x')")
     before = held()
     publish = "self.publish(f'n{n % 8}', bytes(n + 1))"
-    many = f"for n in range(200): {publish}; self.published('source', 'n1')"
-    out(host, "source", many)
-    assert held() == before
+    out(host, "source", f"for n in range(200): {publish}; self.published('source', 'n1')")
+    host.until(lambda: held() == before)
     out(host, "source", "for n in range(8): self.publish(f'n{n}', b'')")
-    assert held() == before - 2 * 8
+    host.until(lambda: held() == before - 2 * 8)
