@@ -6,12 +6,12 @@ things out of it. A context is an object of slots and no more: a hundred thousan
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from pluginsandbox.host.ends import Ends, Tombstone
 
 if TYPE_CHECKING:
     from pluginsandbox.host.calls import Call
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pluginsandbox.host.plugins import Plugin
 
 Cause = Literal["Released", "Deadline", "Idle", "Finalized", "Crashed", "Evicted", "Shutdown"]
-# About 4 MiB when full; older ends are forgotten, and the answer says that they may be.
+# About 5 MiB when full; older ends are forgotten, and the answer says that they may be.
 TOMBSTONES = 16384
 
 
@@ -158,23 +158,13 @@ class Context:
             self.keeper.on_context_due(self, now)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tombstone:
-    """How a binding ended."""
-
-    cause: Cause
-    generation: int
-    detail: str = ""
-    """How its worker died, for the next one to be told."""
-
-
 class ContextTable:
     """All contexts of a host.
 
     Args:
         first_generation: Where generations start; above all that an earlier host on this name can
             have used.
-        tombstones: How many ends are remembered.
+        tombstones: How many ends are remembered at most.
 
     """
 
@@ -182,8 +172,7 @@ class ContextTable:
         self._contexts: dict[tuple[str, str], Context] = {}
         self._fresh: dict[Context, None] = {}
         self._generation = first_generation
-        self._tombstones: OrderedDict[tuple[str, str, str], Tombstone] = OrderedDict()
-        self._limit = tombstones
+        self._ends = Ends(tombstones)
         self.on_removed: Callable[[Context], None] | None = None
         """Told when a context that a caller named has ended."""
 
@@ -246,10 +235,7 @@ class ContextTable:
         if cause is None or context.fresh:
             return
         key = (context.tenant, context.name, binding.plugin.name)
-        self._tombstones[key] = Tombstone(cause, binding.generation, detail)
-        self._tombstones.move_to_end(key)
-        if len(self._tombstones) > self._limit:
-            self._tombstones.popitem(last=False)
+        self._ends.put(key, Tombstone(cause, binding.generation, detail))
 
     def remove(self, context: Context) -> None:
         """Forget a context in which nothing is bound any more."""
@@ -262,7 +248,7 @@ class ContextTable:
 
     def tombstone(self, tenant: str, name: str, plugin: str) -> Tombstone | None:
         """Return how the last binding of a plugin in a context ended, if that is still known."""
-        return self._tombstones.get((tenant, name, plugin))
+        return self._ends.get((tenant, name, plugin))
 
     def _next(self) -> int:
         self._generation += 1

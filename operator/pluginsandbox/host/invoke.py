@@ -17,9 +17,10 @@ from pluginsandbox.api.host_config import PAYLOAD_CALLS, HostConfig, payload_byt
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host import verdicts
 from pluginsandbox.host.calls import ANY_GENERATION, Call, CallTimer, Errand
-from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State, Tombstone
+from pluginsandbox.host.contexts import Binding, Cause, Context, ContextTable, State
 from pluginsandbox.host.durable import FIRST, DurableStore, Refusal
 from pluginsandbox.host.elsewhere import Elsewhere
+from pluginsandbox.host.ends import Tombstone
 from pluginsandbox.host.frames import Checkpoint, Failed, Log, Result
 from pluginsandbox.host.lane import GRACE_SECONDS, NOT_STARTED, Item, Lane
 from pluginsandbox.host.load import Load

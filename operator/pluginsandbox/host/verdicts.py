@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.calls import Call
-from pluginsandbox.host.contexts import Binding, State, Tombstone
+from pluginsandbox.host.contexts import Binding, State
+from pluginsandbox.host.ends import Tombstone
 from pluginsandbox.host.frames import Failed
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from pluginsandbox.host.contexts import Cause, ContextTable
+from pluginsandbox.host.ends import Ends
 from tests.unit.host.fake_runtime import Bench, config, plugin
 
 
@@ -198,7 +199,7 @@ def test_the_end_is_told_when_all_is_gone_and_once() -> None:
 
 def test_tombstones_are_bounded() -> None:
     bench = Bench(config())
-    bench.host.table._limit = 3
+    bench.host.table._ends = Ends(4)
     bench.run()
     for number in range(5):
         bench.call(context=str(number))
