@@ -101,6 +101,13 @@ HELM = Module(
 )
 # Not part of a cluster: what its tests run in pods.
 PROBE = Module(name="probe", requires="", version="", outputs={"probe": "."})
+# Not part of a cluster either: plays the nodes of `make bench-control`.
+KWOK = Module(
+    name="kwok",
+    requires="sigs.k8s.io/kwok",
+    version="v0.8.0",
+    outputs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+)
 
 NODE = (ETCD, KUBERNETES, CONTAINERD, COREDNS, PAUSE)
 ALL = (*NODE, HELM)

@@ -75,7 +75,8 @@ def set_condition(
 ) -> tuple[Condition, ...]:
     """Return `conditions` with the one of type `kind` set, in its old place or at the end.
 
-    The time of the last transition moves only with the status.
+    The time of the last transition moves only with the status, and never back, though somebody
+    sets the clock back.
 
     Args:
         conditions: As they were.
@@ -90,8 +91,9 @@ def set_condition(
     old = tuple(conditions)
     previous = get_condition(old, kind)
     moment = now.astimezone(dt.UTC).replace(microsecond=0)
-    if previous and previous.status == status and previous.last_transition_time:
-        moment = previous.last_transition_time
+    if previous and previous.last_transition_time:
+        earlier = previous.last_transition_time
+        moment = earlier if previous.status == status else max(moment, earlier)
     new = Condition(
         type=kind.value,
         status=status,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import os
 import pathlib
@@ -24,6 +23,7 @@ from typing_extensions import override
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import connection
 from pluginsandbox.controller.apply import Applier
+from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.events import Recorder
@@ -56,6 +56,7 @@ class Operator:
         namespaces: Namespaces to watch; empty = all.
         host: Address of the health server.
         port: Port of the health server; 0 = any free one.
+        clocks: Of this machine.
 
     """
 
@@ -67,8 +68,10 @@ class Operator:
         namespaces: tuple[str, ...] = (),
         host: str = "0.0.0.0",  # noqa: S104 - probes and scrapes come from other machines
         port: int = 8080,
+        clocks: Clocks | None = None,
     ) -> None:
-        clock = time.monotonic
+        clocks = clocks or Clocks()
+        clock = clocks.steady
         identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self.metrics = OperatorMetrics()
         self.store = Store()
@@ -95,7 +98,7 @@ class Operator:
             recorder=self._recorder,
             settings=settings,
             metrics=self.metrics,
-            wall=lambda: dt.datetime.now(dt.UTC),
+            clocks=clocks,
         )
         self.health = HealthServer(self.metrics.registry, self._missing, host, port)
         self._stopping = False

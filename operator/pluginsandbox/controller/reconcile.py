@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable
 
 import structlog
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import explain, kinds, rollout, status
 from pluginsandbox.controller.apply import Applied, Applier
 from pluginsandbox.controller.children.deployment import STALL_SECONDS, template_hash
+from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import NOT_FOUND
 from pluginsandbox.controller.decide import Decision, decide
 from pluginsandbox.controller.errors import PermanentError
@@ -42,6 +42,8 @@ BLOCKED_SECONDS = 15.0
 """A cause that no watch tells of is looked at again so often, at first more often."""
 FIRST_BLOCKED_SECONDS = 1.0
 SOON_SECONDS = 2.0
+JUMP_SECONDS = 2.0
+"""By more than this no clock strays between two reconciles: somebody has set it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,6 +54,12 @@ class _Memory:
     timeline: Timeline | None = None
     blocked: int = 0
     parsed: tuple[str, int, PluginSandbox] | None = None
+
+    def shift(self, jump: dt.timedelta) -> None:
+        """Move the moments that are remembered with the clock that they were read from."""
+        self.rollout.shift(jump)
+        if self.timeline is not None:
+            self.timeline.shift(jump)
 
 
 class Reconciler:
@@ -65,7 +73,7 @@ class Reconciler:
         recorder: Posts Events.
         settings: The administrator's configuration.
         metrics: Of the operator.
-        wall: The time of day.
+        clocks: Of this machine.
 
     """
 
@@ -79,7 +87,7 @@ class Reconciler:
         recorder: Recorder,
         settings: Settings,
         metrics: OperatorMetrics,
-        wall: Callable[[], dt.datetime],
+        clocks: Clocks,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -88,7 +96,8 @@ class Reconciler:
         self._recorder = recorder
         self._settings = settings
         self._metrics = metrics
-        self._wall = wall
+        self._clocks = clocks
+        self._zero = clocks.zero()
         self._memories: dict[Key, _Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -128,16 +137,16 @@ class Reconciler:
             body.get("status") or {},
             Problem(reason, explain.quote(message)),
             generation=body["metadata"].get("generation", 0),
-            now=self._wall(),
+            now=self._now(),
         )
         await self._report(key, wanted, Applied())
 
     async def _bring(self, key: Key, sandbox: PluginSandbox, memory: _Memory) -> float:
-        seen_at = self._wall()
+        seen_at = self._now()
         observed = await self._observer.observe(key, sandbox, seen_at)
         decision = decide(observed, self._settings)
         applied = await self._applier.apply(observed, decision)
-        written = dataclasses.replace(self._observer.again(observed), now=self._wall())
+        written = dataclasses.replace(self._observer.again(observed), now=self._now())
         after = await self._observer.listen(written)
         blocking = (*decision.problems, *applied.problems)
         standing = rollout.standing(memory.rollout, after, decision, blocking)
@@ -179,7 +188,7 @@ class Reconciler:
     async def _unreadable(self, key: Key, body: Body, message: str) -> float:
         generation = body["metadata"].get("generation", 0)
         wanted = status.unreadable(
-            body.get("status") or {}, message, generation=generation, now=self._wall()
+            body.get("status") or {}, message, generation=generation, now=self._now()
         )
         wait = await self._report(key, wanted, Applied())
         return RESYNC_SECONDS if wait is None else wait
@@ -205,6 +214,17 @@ class Reconciler:
         if durations:
             log.info("ready", sandbox=str(after.key), generation=generation, seconds=durations)
             memory.timeline = None
+
+    def _now(self) -> dt.datetime:
+        """Return the time of day; if it was set, what was measured by it moves along."""
+        zero = self._clocks.zero()
+        jump = zero - self._zero
+        if abs(jump.total_seconds()) > JUMP_SECONDS:
+            log.warning("the clock was set", seconds=round(jump.total_seconds()))
+            for memory in self._memories.values():
+                memory.shift(jump)
+        self._zero = zero
+        return self._clocks.wall()
 
     def _measure(self, key: Key, wanted: SandboxStatus) -> None:
         self._metrics.desired_replicas.labels(*_labels(key)).set(wanted.desired_replicas or 0)

@@ -33,13 +33,20 @@ class Memory:
     Args:
         target: Generation, template and what was in the way, when last looked at before the end.
         since: When that began.
+        lost: Since when there are too few ready pods although all was rolled out.
         done: The same when it was rolled out last.
 
     """
 
     target: Target | None = None
     since: dt.datetime | None = None
+    lost: dt.datetime | None = None
     done: Target | None = None
+
+    def shift(self, jump: dt.timedelta) -> None:
+        """Move with a clock that was set."""
+        self.since = None if self.since is None else self.since + jump
+        self.lost = None if self.lost is None else self.lost + jump
 
 
 def standing(
@@ -49,7 +56,8 @@ def standing(
     reasons = frozenset(problem.reason for problem in blocking)
     target = (observed.sandbox.metadata.generation, decision.template, reasons)
     rolled_out = not blocking and _rolled_out(memory, target, observed, decision)
-    since = _since(memory, target, observed, rolled_out=rolled_out)
+    # A predecessor's clock may have been ahead.
+    since = min(_since(memory, target, observed, rolled_out=rolled_out), observed.now)
     if rolled_out:
         memory.target, memory.since, memory.done = None, None, target
     else:
@@ -98,8 +106,11 @@ def _since(memory: Memory, target: Target, observed: Observed, *, rolled_out: bo
     known = previous_conditions(observed.status)
     if rolled_out:
         ready = get_condition(known, ConditionType.READY)
-        lost = ready is not None and ready.status == "False"
-        return (ready.last_transition_time if ready and lost else None) or observed.now
+        if ready is None or ready.status != "False":
+            memory.lost = None
+            return observed.now
+        memory.lost = memory.lost or ready.last_transition_time or observed.now
+        return memory.lost
     if memory.target == target and memory.since is not None:
         return memory.since
     generation = observed.sandbox.metadata.generation

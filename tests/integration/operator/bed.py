@@ -18,7 +18,9 @@ from aiohttp import web
 
 from pluginsandbox.api import crd
 from pluginsandbox.controller import connection, kinds
+from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import APPLY, MERGE, Cluster
+from pluginsandbox.controller.errors import ControllerError
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.operator import Operator
 from pluginsandbox.controller.settings import Settings
@@ -121,13 +123,17 @@ class Bed:
 
     @contextlib.asynccontextmanager
     async def operator(
-        self, settings: Settings | None = None, kubeconfig: Path | None = None
+        self,
+        settings: Settings | None = None,
+        kubeconfig: Path | None = None,
+        clocks: Clocks | None = None,
     ) -> AsyncIterator[Operator]:
         """Run an operator; stopping it is part of the test.
 
         Args:
             settings: Instead of the bed's.
             kubeconfig: Of another way to the API server than the bed's own.
+            clocks: The operator's.
 
         """
         client = await connection.connect(kubeconfig or self.kubeconfig)
@@ -137,6 +143,7 @@ class Bed:
             namespaces=(self.namespace,),
             host="127.0.0.1",
             port=0,
+            clocks=clocks,
         )
         wrong = self._watch_statuses(operator)
         stop = asyncio.Event()
@@ -256,12 +263,16 @@ class Kubelet:
 
     async def _loop(self) -> None:
         while True:
-            for pod in await self._bed.find(kinds.POD):
-                if "deletionTimestamp" in pod["metadata"]:
-                    await self._remove(pod)
-                elif pod["status"].get("podIP") is None and self.ready:
-                    await self.say(pod)
+            with contextlib.suppress(ControllerError):  # the API server may be away
+                await self._look()
             await asyncio.sleep(0.05)
+
+    async def _look(self) -> None:
+        for pod in await self._bed.find(kinds.POD):
+            if "deletionTimestamp" in pod["metadata"]:
+                await self._remove(pod)
+            elif pod["status"].get("podIP") is None and self.ready:
+                await self.say(pod)
 
     async def say(self, pod: Body, *, ready: bool = True) -> None:
         """Report a pod as running, ready or not."""

@@ -62,10 +62,10 @@ class ControlPlane:
         """Start all and wait until the API server is ready."""
         self.ports = {name: _free_port() for name in ("etcd", "peer", "api", "controllers")}
         self._write_files()
-        self._spawn("etcd", self._etcd())
-        self._spawn("kube-apiserver", self._api_server())
-        self._wait_ready()
-        self._spawn("kube-controller-manager", self._controllers())
+        self.spawn("etcd")
+        self.spawn("kube-apiserver")
+        self.wait_ready()
+        self.spawn("kube-controller-manager")
 
     def stop(self) -> None:
         """End all."""
@@ -73,7 +73,18 @@ class ControlPlane:
             process.send_signal(signal.SIGKILL)  # nothing of it is kept
             process.wait()
 
-    def _spawn(self, name: str, flags: dict[str, object]) -> None:
+    def kill(self, name: str) -> None:
+        """Kill one of the processes."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def spawn(self, name: str) -> None:
+        """Start one of the processes, for the first time or again."""
+        flags = {
+            "etcd": self._etcd,
+            "kube-apiserver": self._api_server,
+            "kube-controller-manager": self._controllers,
+        }[name]()
         words = (f"--{key}={value}" for key, value in flags.items())
         command = ["nice", "-n", "5", str(build.program(name)), *words]
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -81,7 +92,8 @@ class ControlPlane:
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Wait until the API server says that it is ready."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.processes["kube-apiserver"].poll() is not None:
