@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import secrets
 from collections.abc import Iterable
 
@@ -24,6 +25,7 @@ from pluginsandbox.controller.errors import ControllerError, PermanentError, Ret
 from pluginsandbox.controller.explain import quote
 from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, SANDBOX_LABEL, Key, Kind
 from pluginsandbox.controller.observed import Observed, Problem, controlled_by, left_by_namesake
+from pluginsandbox.controller.repair import Repair, manager_of
 from pluginsandbox.controller.store import Store
 from pluginsandbox.controller.trim import Body, trim
 
@@ -37,22 +39,6 @@ _BEFORE_PODS = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY})
 """What must be there before pods are made: their configuration, and the rules of their network."""
 NAMESAKE_SECONDS = 10.0
 """A sandbox younger than this may meet what its deleted namesake left to the garbage collector."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Repair:
-    """A child that somebody else changed, and that was put right.
-
-    Args:
-        kind: Of the child.
-        name: Of the child.
-        fields: Paths that differed; the first few.
-
-    """
-
-    kind: Kind
-    name: str
-    fields: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,6 +81,7 @@ class Applier:
         self._store = store
         self._cluster = cluster
         self._futile: dict[Key, dict[tuple[Kind, str], tuple[str, str]]] = {}
+        self._made: dict[Key, set[tuple[str, Kind, str]]] = {}
 
     async def apply(self, observed: Observed, decision: Decision) -> Applied:
         """Write what differs from the decision.
@@ -121,7 +108,7 @@ class Applier:
                 raise each.error
         problems = [each.problem for each in done if each.problem is not None]
         if all(each.written for each in done):
-            problems += await self._delete(decision.deletions)
+            problems += await self._delete(observed.key, decision.deletions)
         return Applied(
             tuple(problems),
             tuple(repair for each in done for repair in each.repairs),
@@ -131,6 +118,7 @@ class Applier:
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
         self._futile.pop(key, None)
+        self._made.pop(key, None)
 
     async def _try(self, kind: Kind, manifest: Manifest, observed: Observed) -> _Outcome:
         name = manifest["metadata"]["name"]
@@ -198,12 +186,18 @@ class Applier:
         metadata = manifest["metadata"]
         futile, at = self._futile.setdefault(key, {}), (kind, metadata["name"])
         wanted = metadata["annotations"][APPLIED_ANNOTATION]
+        made, child = self._made.setdefault(key, set()), _child(kind, metadata)
         compared = {part: manifest[part] for part in _COMPARED if part in manifest}
         if live is not None:
             if drift.covers(live, compared):
+                made.add(child)
                 return []
             if futile.get(at) == (wanted, drift.fingerprint(live)):
                 return []
+        deleted = live is None and child in made
+        repairs = [Repair(kind, child[2])] if deleted else []
+        if live is not None and _applied(live) == wanted:
+            repairs = [await self._changed(kind, live, compared)]
         answer = trim(kind, await self._send(kind, manifest, live))
         self._store.put(kind, answer)
         log.info(
@@ -213,14 +207,19 @@ class Applier:
             name=metadata["name"],
             new=live is None,
         )
+        made.add(child)
         if drift.covers(answer, compared):
             futile.pop(at, None)
         else:  # somebody rewrites it on its way into the server: do not repeat that for ever
             futile[at] = (wanted, drift.fingerprint(answer))
-        if live is None or _applied(live) != wanted:
-            return []
-        fields = tuple(drift.differences(live, compared))[:MAX_NAMED_FIELDS]
-        return [Repair(kind, metadata["name"], fields)]
+        return repairs
+
+    async def _changed(self, kind: Kind, live: Body, compared: Manifest) -> Repair:
+        """Return what somebody else did to a child that was as it should be."""
+        fields = tuple(itertools.islice(drift.differences(live, compared), MAX_NAMED_FIELDS))
+        namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
+        body = await self._cluster.get(kind, namespace, name)
+        return Repair(kind, name, fields, manager_of(body or live, fields))
 
     async def _send(self, kind: Kind, manifest: Manifest, live: Body | None) -> Body:
         """Apply a manifest to exactly the object that was seen, in the state that was seen.
@@ -258,7 +257,7 @@ class Applier:
         elif known is not None:
             self._store.remove(kinds.SANDBOX, known)
 
-    async def _delete(self, bodies: Iterable[tuple[Kind, Body]]) -> list[Problem]:
+    async def _delete(self, key: Key, bodies: Iterable[tuple[Kind, Body]]) -> list[Problem]:
         for kind, body in bodies:
             name = body["metadata"]["name"]
             try:
@@ -266,6 +265,7 @@ class Applier:
             except PermanentError as error:
                 return [_refused(kind, name, error)]
             self._store.remove(kind, body)
+            self._made.get(key, set()).discard(_child(kind, body["metadata"]))
             log.info("deleted", kind=kind.name, namespace=body["metadata"]["namespace"], name=name)
         return []
 
@@ -273,6 +273,11 @@ class Applier:
 def _young(observed: Observed) -> bool:
     made = observed.sandbox.metadata.creation_timestamp
     return made is not None and (observed.now - made).total_seconds() < NAMESAKE_SECONDS
+
+
+def _child(kind: Kind, metadata: Body) -> tuple[str, Kind, str]:
+    """Return what tells a child from its namesake's: its owner's uid, its kind and its name."""
+    return metadata["ownerReferences"][0]["uid"], kind, metadata["name"]
 
 
 def _applied(live: Body) -> str:

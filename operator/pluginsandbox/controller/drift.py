@@ -29,6 +29,8 @@ _MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 """Lists that server-side apply merges by keys: others may add entries, the order is free."""
+_ATOMIC = frozenset({"selector", "matchLabels", "podSelector", "namespaceSelector", "nodeSelector"})
+"""Mappings that are owned whole: an entry that somebody adds changes what ours mean."""
 _QUANTITIES = frozenset({"limits", "requests"})
 _ABSENT = object()
 _parse: Callable[[Any], Decimal] = parse_quantity
@@ -67,6 +69,8 @@ def _in_mapping(live: Any, manifest: dict[str, Any], path: str) -> Iterator[str]
         if mine is _ABSENT and _empty(value):
             continue  # the server leaves out what is empty
         yield from differences(None if mine is _ABSENT else mine, value, inner)
+    if path.rpartition(".")[2] in _ATOMIC:
+        yield from (f"{path}.{name}" for name in found if name not in manifest)
 
 
 def _in_list(live: Any, manifest: list[Any], path: str) -> Iterator[str]:

@@ -146,6 +146,8 @@ class Reconciler:
         observed = await self._observer.observe(key, sandbox, seen_at)
         decision = decide(observed, self._settings)
         applied = await self._applier.apply(observed, decision)
+        for repair in applied.repairs:
+            self._metrics.repairs.labels(repair.kind.name).inc()
         written = dataclasses.replace(self._observer.again(observed), now=self._now())
         after = await self._observer.listen(written)
         blocking = (*decision.problems, *applied.problems)

@@ -16,10 +16,10 @@ from pluginsandbox.api.conditions import ConditionType
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import kinds
-from pluginsandbox.controller.apply import Repair
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.events import Announcement
 from pluginsandbox.controller.kinds import Key
+from pluginsandbox.controller.repair import Repair
 from pluginsandbox.controller.store import Store
 from pluginsandbox.controller.trim import Body
 
@@ -132,9 +132,7 @@ def announcements(
 
 
 def _repaired(repair: Repair) -> Announcement:
-    fields = ", ".join(repair.fields) or "a field of ours"
-    note = f"{repair.kind.name} {repair.name} was changed by somebody else and put right: {fields}"
-    return Announcement("Warning", "DriftRepaired", "Apply", note)
+    return Announcement("Warning", "DriftRepaired", "Apply", repair.note)
 
 
 def _trouble(status: Mapping[str, Any]) -> Mapping[str, Any] | None:

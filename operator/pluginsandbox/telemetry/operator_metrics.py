@@ -33,6 +33,12 @@ class OperatorMetrics:
             ("kind", "verb"),
             registry=self.registry,
         )
+        self.repairs = Counter(
+            PREFIX + "drift_repairs",
+            "Children that somebody else changed or deleted, and that were put right, by kind.",
+            ("kind",),
+            registry=self.registry,
+        )
         self.ready_duration = Histogram(
             PREFIX + "ready_duration_seconds",
             "Time from a new spec generation to Ready, by stage (apply, schedule, start, load).",

@@ -114,3 +114,11 @@ def test_the_fingerprint_sees_what_a_manifest_can_say_and_no_status() -> None:
     assert fingerprint(first) == fingerprint(second)
     second["spec"]["replicas"] = 2
     assert fingerprint(first) != fingerprint(second)
+
+
+def test_an_entry_added_to_a_selector_is_drift_and_one_added_to_labels_is_not() -> None:
+    ours = {"spec": {"selector": {"a": "1"}}, "metadata": {"labels": {"a": "1"}}}
+    theirs = {"spec": {"selector": {"a": "1"}}, "metadata": {"labels": {"a": "1", "b": "2"}}}
+    assert covers(theirs, ours)
+    theirs["spec"]["selector"]["b"] = "2"
+    assert list(differences(theirs, ours)) == ["spec.selector.b"]

@@ -9,8 +9,8 @@ import pytest
 from pluginsandbox.api.conditions import Condition
 from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import kinds
-from pluginsandbox.controller.apply import Repair
 from pluginsandbox.controller.kinds import Key
+from pluginsandbox.controller.repair import Repair
 from pluginsandbox.controller.report import Reporter, announcements, patch, weight
 from pluginsandbox.controller.store import Store
 
