@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-scaling churn rolling cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ churn: setup ## A million contexts and ten thousand workers come and go; writes 
 CALLS ?= 60000
 rolling: setup ## Roll a sandbox of three pods under load: CALLS=60000
 	@$(BIN)/python -m tests.bed.rolling $(CALLS)
+
+SUBJECTS ?=
+bench-control: setup ## A thousand sandboxes on KWOK nodes beside the floor, into docs/benchmarks.md
+	@$(BIN)/python -m tests.bench.control $(SUBJECTS)
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

@@ -17,6 +17,7 @@ import contextlib
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,6 +79,8 @@ class Watch:
         self._everywhere: tuple[Where, ...] = tuple(
             (kind, namespace) for kind, _ in WATCHED for namespace in namespaces or (None,)
         )
+        self._events: deque[tuple[Kind, str | None, Mapping[str, Any]]] = deque()
+        self._woken = False
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
@@ -198,12 +201,20 @@ class Watch:
         self, registry: kopf.OperatorRegistry, kind: Kind, loop: asyncio.AbstractEventLoop
     ) -> None:
         async def seen(event: Mapping[str, Any], **_: Any) -> None:
-            loop.call_soon_threadsafe(self._take, kind, event["type"], event["object"])
+            self._events.append((kind, event["type"], event["object"]))
+            if not self._woken:  # waking the other loop costs more than what it then does
+                self._woken = True
+                loop.call_soon_threadsafe(self._take_all)
 
         decorate = kopf.on.event(
             kind.group, kind.version, kind.plural, registry=registry, id=kind.plural
         )
         decorate(seen)
+
+    def _take_all(self) -> None:
+        self._woken = False  # before it looks: what comes later wakes it again
+        while self._events:
+            self._take(*self._events.popleft())
 
     def _take(self, kind: Kind, event: str | None, body: Mapping[str, Any]) -> None:
         take = self._store.remove if event == "DELETED" else self._store.put

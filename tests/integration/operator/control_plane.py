@@ -60,7 +60,7 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start all and wait until the API server is ready."""
-        self.ports = {name: _free_port() for name in ("etcd", "peer", "api", "controllers")}
+        self.ports = {name: free_port() for name in ("etcd", "peer", "api", "controllers")}
         self._write_files()
         self.spawn("etcd")
         self.spawn("kube-apiserver")
@@ -80,17 +80,20 @@ class ControlPlane:
 
     def spawn(self, name: str) -> None:
         """Start one of the processes, for the first time or again."""
-        flags = {
-            "etcd": self._etcd,
-            "kube-apiserver": self._api_server,
-            "kube-controller-manager": self._controllers,
-        }[name]()
+        flags = self._flags(name)
         words = (f"--{key}={value}" for key, value in flags.items())
         command = ["nice", "-n", "5", str(build.program(name)), *words]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
+
+    def _flags(self, name: str) -> dict[str, object]:
+        return {
+            "etcd": self._etcd,
+            "kube-apiserver": self._api_server,
+            "kube-controller-manager": self._controllers,
+        }[name]()
 
     def wait_ready(self) -> None:
         """Wait until the API server says that it is ready."""
@@ -218,7 +221,8 @@ def control_plane(folder: Path) -> Iterator[ControlPlane]:
         plane.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
