@@ -39,6 +39,7 @@ PLUGIN_DEFAULTS = {
         "memory": "64Mi",
         "callTimeoutMilliseconds": 1000,
         "workers": 1,
+        "concurrency": 1,
         "requestBytes": "1Mi",
         "resultBytes": "1Mi",
         "durableBytes": "64Ki",

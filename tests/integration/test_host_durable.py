@@ -113,7 +113,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
                 LEDGER,
                 "Ledger",
                 isolation,
-                call_timeout_milliseconds=400,
+                call_timeout_milliseconds=1000,
                 durable_bytes=300_000,
             )
             for name, isolation in ISOLATIONS.items()

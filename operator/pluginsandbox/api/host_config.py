@@ -46,6 +46,8 @@ class PluginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Counts from when the worker takes the call."""
     workers: int = 1
     """Workers of a PerPlugin plugin; contexts are sharded over them."""
+    concurrency: int = 1
+    """Calls at once in one context."""
     max_contexts: int = 1000
     request_bytes: int = 1 << 20
     result_bytes: int = 1 << 20

@@ -95,6 +95,9 @@ class PluginLimits(Model):
     """Time for one call, from when a worker takes it."""
     workers: Annotated[Int32, Field(ge=1, le=8)] = 1
     """Workers of a PerPlugin plugin; each context stays with one of them."""
+    concurrency: Annotated[Int32, Field(ge=1, le=16)] = 1
+    """Calls at once in one context. Above 1 all functions must be async, and calls of all contexts
+    of a worker overlap where they wait."""
     max_contexts: Annotated[Int32, Field(ge=1, le=1_000_000)] | None = None
     """Contexts of the plugin in one pod. Absent: 1000, or 16 with isolation PerContext."""
     request_bytes: Annotated[Bytes, Between("requestBytes", "1", "64Mi")] = "1Mi"

@@ -71,6 +71,7 @@ def _limits(plugin: Plugin) -> host.PluginLimits:
         memory_bytes=limits.memory_bytes,
         call_timeout_milliseconds=limits.call_timeout_milliseconds,
         workers=limits.workers,
+        concurrency=limits.concurrency,
         max_contexts=plugin.max_contexts,
         request_bytes=parse_bytes(limits.request_bytes),
         result_bytes=parse_bytes(limits.result_bytes),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 
 import msgspec
@@ -45,6 +46,11 @@ class Channel:
         """Return the next frame; None if the host is gone."""
         size = self._socket.recv_into(self._buffer)
         return self._frames(self._view[:size]) if size else None
+
+    @property
+    def readable(self) -> bool:
+        """Whether `receive` would return at once."""
+        return bool(select.select([self._descriptor], [], [], 0)[0])
 
     def descriptor(self) -> int:
         """Return the memfd that follows a frame that says so."""

@@ -441,11 +441,11 @@ class Invoker:
         # Read before the lane gets its next worker.
         ending, measured = lane.ending, lane.measured if lane.ending else end.peak_bytes or None
         self._note_exit(lane, end)
-        head = sent.popleft() if sent else None
+        ran = [sent.popleft() for _ in range(min(lane.overlap, len(sent)))]
         for item in sent:
             if item.binding.state is State.BINDING:  # the call that would have bound never ran
                 item.binding.state = State.NEW
-        ours = itertools.chain((head,), sent, waiting)
+        ours = itertools.chain(ran, sent, waiting)
         errands = [item for item in ours if isinstance(item, Errand)]
         leaving = {errand.binding for errand in errands}
         for binding in [kept for kept in lane.bindings.values() if kept not in leaving]:
@@ -456,9 +456,11 @@ class Invoker:
         for errand in errands:
             self._reclaimer.given_back(errand, now, measured)
             measured = None
-        if isinstance(head, Call):
-            head.seconds = (0.0, 0.0, now - head.arrived)
-            self._conclude(head, now, *verdicts.death(head, end, ending))
+        for item in ran:
+            if isinstance(item, Call):
+                item.seconds = (0.0, 0.0, now - item.arrived)
+                self._conclude(item, now, *verdicts.death(item, end, ending))
+            ending = ""  # the fault of the first
         self._place_again(sent, waiting, end, now)
 
     def _place_again(

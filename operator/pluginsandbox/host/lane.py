@@ -102,6 +102,9 @@ class Lane:
 
     """
 
+    overlap = 1
+    """How many of the items that it was sent the worker may be at."""
+
     def __init__(self, plugin: Plugin, services: Services, *, own: bool) -> None:
         self.plugin = plugin
         self.own = own

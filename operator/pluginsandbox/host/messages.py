@@ -63,6 +63,7 @@ class Start(msgspec.Struct, array_like=True, frozen=True, gc=False):
     memory_bytes: int
     result_bytes: int
     durable_bytes: int
+    concurrency: int
     strict: bool
     """Whether the whole wall must stand."""
     describe: bool

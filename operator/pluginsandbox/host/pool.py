@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 
 from pluginsandbox.host.lane import Lane, Services
+from pluginsandbox.host.lane_overlap import make_lane
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.runtime import WorkerExit
 from pluginsandbox.host.timers import NOWHERE
@@ -137,7 +138,7 @@ class Sharded(Pool):
     def open(self) -> None:
         """Start them all."""
         for _ in range(self.plugin.config.limits.workers):
-            lane = Lane(self.plugin, self._services, own=False)
+            lane = make_lane(self.plugin, self._services, own=False)
             self.lanes[lane] = None
             lane.start()
 
@@ -206,7 +207,7 @@ class PerContext(Pool):
             self._back_off.died(now, lived)
 
     def _new(self, panicked: str = "") -> Lane:
-        lane = Lane(self.plugin, self._services, own=True)
+        lane = make_lane(self.plugin, self._services, own=True)
         self.lanes[lane] = None
         self._start(lane, panicked)
         return lane

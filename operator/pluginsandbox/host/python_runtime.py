@@ -197,6 +197,7 @@ class PythonRuntime:
                 memory_bytes=plugin.limits.memory_bytes,
                 result_bytes=plugin.limits.result_bytes,
                 durable_bytes=plugin.limits.durable_bytes,
+                concurrency=plugin.limits.concurrency,
                 strict=self._config.confinement == "Strict",
                 describe=describe,
                 probe=probe,

@@ -86,8 +86,21 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
         return _REFUSED
     start_seconds = confined - forked + time.perf_counter() - loaded
     channel.send(Loaded(functions, loaded - confined, start_seconds))
-    Server(channel, plugin, start.result_bytes, finish_output).run()
+    _server(channel, plugin, start, finish_output).run()
     return 0
+
+
+def _server(
+    channel: Channel,
+    plugin: loading.LoadedPlugin | acts.Probe,
+    start: Start,
+    finish_output: Callable[[], None],
+) -> Server:
+    if start.concurrency > 1 and isinstance(plugin, loading.LoadedPlugin):
+        from pluginsandbox.host.overlap import OverlappingServer  # noqa: PLC0415  # it needs this
+
+        return OverlappingServer(channel, plugin, start.result_bytes, finish_output)
+    return Server(channel, plugin, start.result_bytes, finish_output)
 
 
 def _load(start: Start) -> tuple[loading.LoadedPlugin, tuple[FunctionInfo, ...]]:
@@ -101,6 +114,10 @@ def _load(start: Start) -> tuple[loading.LoadedPlugin, tuple[FunctionInfo, ...]]
             start.secrets,
             start.durable_bytes,
         )
+        if start.concurrency > 1:
+            from pluginsandbox.sdk import overlap  # noqa: PLC0415  # asyncio is slow to import
+
+            overlap.check(plugin)
         return plugin, _functions(plugin) if start.describe else ()
     except errors.LoadError as error:
         if isinstance(error.__cause__, MemoryError):
@@ -190,8 +207,11 @@ class Server:
         channel.call = 0
         channel.send(reply)
         if self._reserve is None:
-            with contextlib.suppress(MemoryError):
-                self._reserve = bytearray(_RESERVE_BYTES)
+            self._refill()
+
+    def _refill(self) -> None:
+        with contextlib.suppress(MemoryError):
+            self._reserve = bytearray(_RESERVE_BYTES)
 
     def _out_of_memory(self, frame: Call) -> Failed:
         binding = self._bindings.get(frame.context)
@@ -206,26 +226,38 @@ class Server:
         bind_seconds = 0.0
         binding = self._bindings.get(frame.context)
         if binding is None:
-            started = time.perf_counter()
-            state, body = _state(frame.bind, body)
-            try:
-                binding = self._bind(frame, state)
-            except errors.StartError as error:
-                kind = "Restore" if isinstance(error, errors.RestoreError) else "Start"
-                return Failed(frame.call, kind, error.type, error.message, bound=False)
-            bind_seconds = time.perf_counter() - started
+            first = self._first(frame, body)
+            if isinstance(first, Failed):
+                return first
+            binding, body, bind_seconds = first
         try:
             codec, result = binding.call(
                 frame.function, frame.codec, body, frame.timeout_microseconds, frame.traceparent
             )
         except (errors.CallError, errors.CallTimeout) as error:
-            return _failed(frame.call, error, bind_seconds)
+            return failed(frame.call, error, bind_seconds)
         size = len(result)
         if size > self._result_bytes:
-            message = f"the result has {size} bytes; limits.resultBytes is {self._result_bytes}"
-            return Failed(frame.call, "Result", "ResultError", message, bind_seconds=bind_seconds)
+            return self._too_large(frame.call, size, bind_seconds)
         reply = Result(frame.call, codec, result, bind_seconds)
         return reply if size < SEGMENT_BYTES or binding.durable is not None else self._moved(reply)
+
+    def _first(
+        self, frame: Call, body: bytes
+    ) -> tuple[loading.Binding | acts.Probe, bytes, float] | Failed:
+        """Make the binding of a call; return it, the call's arguments and the seconds it took."""
+        started = time.perf_counter()
+        state, body = _state(frame.bind, body)
+        try:
+            binding = self._bind(frame, state)
+        except errors.StartError as error:
+            kind = "Restore" if isinstance(error, errors.RestoreError) else "Start"
+            return Failed(frame.call, kind, error.type, error.message, bound=False)
+        return binding, body, time.perf_counter() - started
+
+    def _too_large(self, call: int, size: int, bind_seconds: float) -> Failed:
+        message = f"the result has {size} bytes; limits.resultBytes is {self._result_bytes}"
+        return Failed(call, "Result", "ResultError", message, bind_seconds=bind_seconds)
 
     def _with_changes(self, frame: Call, reply: Result | Failed) -> Result | Failed:
         """Put what durable slots changed into the frame of an answer, or both into a segment."""
@@ -297,7 +329,8 @@ def _state(bind: Bind | None, body: bytes) -> tuple[durable.Restored | None, byt
     return durable.Restored(restored.digest, durable.decode(state)), body
 
 
-def _failed(call: int, error: errors.CallError | errors.CallTimeout, bind_seconds: float) -> Failed:
+def failed(call: int, error: errors.CallError | errors.CallTimeout, bind_seconds: float) -> Failed:
+    """Return what the host is told of a call that did not return."""
     argument = ""
     if isinstance(error, errors.ArgumentsError):
         kind, name, message, argument = "Arguments", "ArgumentsError", error.message, error.argument

@@ -41,6 +41,7 @@ PRELOADED = (
     *("math", "mmap", "operator", "random", "re", "secrets", "statistics", "string", "struct"),
     *("textwrap", "threading", "time", "traceback", "typing", "unicodedata", "uuid", "weakref"),
     *("zlib", "zoneinfo", "_strptime", "_zoneinfo", "pluginsandbox.host.acts"),
+    "pluginsandbox.host.overlap",
 )
 _PACKAGES = ("msgspec", "pluginsandbox.sdk")
 # Lowest free one, so that those of a worker come from above what they become.

@@ -21,6 +21,11 @@ class Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
 
+    @property
+    def events(self) -> asyncio.AbstractEventLoop:
+        """The loop itself."""
+        return self._loop
+
     def run(
         self,
         context: contextvars.Context,

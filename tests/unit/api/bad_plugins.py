@@ -176,6 +176,11 @@ BAD_PLUGINS = (
         "resultBytes must be from 1 to 64Mi",
     ),
     Bad(
+        "more calls at once than a worker takes",
+        {f"{P}.limits.concurrency": 17},
+        "less than or equal to 16",
+    ),
+    Bad(
         "durable slots too large",
         {f"{P}.limits.durableBytes": "17Mi"},
         "durableBytes must be from 1 to 16Mi",

@@ -30,6 +30,7 @@ GOOD = (
                 "memory": "1Gi",
                 "callTimeoutMilliseconds": 3_600_000,
                 "workers": 8,
+                "concurrency": 16,
                 "maxContexts": 1_000_000,
                 "requestBytes": 65536,
                 "resultBytes": "64Mi",

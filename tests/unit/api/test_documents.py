@@ -106,7 +106,7 @@ def test_every_wrong_field_of_every_document_is_told_at_once() -> None:
         f"{place}plugins[0].isolation: must be 'PerPlugin' or 'PerContext', not 'Perplugin'"
     )
     assert lines[1].startswith(
-        f"{place}plugins[0].limits.memry: no such field; there are: callTimeoutMilliseconds, d"
+        f"{place}plugins[0].limits.memry: no such field; there are: callTimeoutMilliseconds, c"
     )
     assert lines[2].startswith(f"{place}replicas: must be greater than or equal to 0")
     assert lines[3].startswith("shop.yaml: document 3 (Secret merchant-keys): data: every value ")

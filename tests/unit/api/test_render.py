@@ -46,6 +46,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
         "limits": {
             "memory": "32Mi",
             "callTimeoutMilliseconds": 50,
+            "concurrency": 3,
             "maxContexts": 8,
             "requestBytes": 4096,
             "resultBytes": "2k",
@@ -80,6 +81,7 @@ def test_every_field_arrives_in_the_units_of_the_host() -> None:
                     memory_bytes=32 << 20,
                     call_timeout_milliseconds=50,
                     workers=1,
+                    concurrency=3,
                     max_contexts=8,
                     request_bytes=4096,
                     result_bytes=2000,

@@ -106,9 +106,10 @@ class FakeWorker:
         self.serving = True
         self.events.on_ready(self)
 
-    def step(self) -> None:
-        """Do the next thing in the inbox: what the body says, or echo it."""
-        frame = self.inbox.popleft()
+    def step(self, index: int = 0) -> None:
+        """Do the next thing in the inbox, or a later one: what the body says, or echo it."""
+        frame = self.inbox[index]
+        del self.inbox[index]
         if frame.cause:
             assert frame.context in self.bound, "an errand for a binding that is not there"
             del self.bound[frame.context]

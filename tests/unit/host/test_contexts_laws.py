@@ -17,7 +17,7 @@ from pluginsandbox.host.contexts import Binding, Cause, ContextTable
 from tests.unit.host.fake_runtime import Bench, FakeWorker, config, plugin
 
 CONTEXTS = st.sampled_from(["a", "b", "c", None])
-PLUGINS = st.sampled_from(["shared", "sharded", "own"])
+PLUGINS = st.sampled_from(["shared", "sharded", "own", "overlapping", "overlapping-own"])
 BODIES = st.sampled_from([b"1", b"1", b"1", b"raise", b"slow", b"start", b"arguments"])
 CAUSES: st.SearchStrategy[Cause] = st.sampled_from(["Released", "Idle", "Deadline"])
 
@@ -35,6 +35,8 @@ class CallPath(RuleBasedStateMachine):
                 plugin("shared", call_timeout_milliseconds=100, max_contexts=3),
                 plugin("sharded", workers=2, max_contexts=3),
                 plugin("own", own=True, max_contexts=3),
+                plugin("overlapping", concurrency=2, max_contexts=3),
+                plugin("overlapping-own", own=True, concurrency=3, max_contexts=3),
                 max_queued_calls=6,
                 queue_timeout_milliseconds=3000,
                 idle_timeout_seconds=20,
@@ -80,7 +82,10 @@ class CallPath(RuleBasedStateMachine):
             able = [worker for worker in self.workers() if worker.inbox and not worker.killed]
             if not able:
                 return
-            data.draw(st.sampled_from(able)).step()
+            worker = data.draw(st.sampled_from(able))
+            overlaps = worker.plugin.config.limits.concurrency > 1
+            last = len(worker.inbox) - 1 if overlaps else 0
+            worker.step(data.draw(st.integers(0, last)))
 
     @rule(data=st.data())
     def start(self, data: st.DataObject) -> None:
@@ -116,6 +121,14 @@ class CallPath(RuleBasedStateMachine):
     def nothing_ends_twice(self) -> None:
         assert not [end for end, count in self.ends.items() if count > 1]
         assert all(call.answer.count <= 1 for call in self.bench.calls)
+
+    @invariant()
+    def no_context_has_more_calls_than_it_may(self) -> None:
+        for worker in self.workers():
+            limit = worker.plugin.config.limits.concurrency
+            if limit > 1:
+                calls = Counter(frame.context for frame in worker.inbox if not frame.cause)
+                assert all(count <= limit for count in calls.values())
 
     @invariant()
     def counters_agree(self) -> None:
