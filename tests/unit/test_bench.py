@@ -8,7 +8,8 @@ import pytest
 
 from pluginsandbox.autoscaler import simulate, trace
 from pluginsandbox.autoscaler.simulate import Model
-from tests.bench import chart, load, rivals, table, traces
+from tests.bench import chart, goals, load, rivals, table, traces
+from tests.bench.goals import Goal
 from tests.bench.table import Spread
 from tests.demo import metrics
 
@@ -44,6 +45,13 @@ def test_a_picture_is_well_formed_and_names_every_row_and_its_figure() -> None:
         root = ET.fromstring(drawn)  # noqa: S314 - our own
         texts = {"".join(each.itertext()) for each in root.iter(TEXT)}
         assert {"ours & <us>", "theirs", "2", "1,000"} <= texts
+
+
+def test_a_goal_is_held_or_missed_by_its_median() -> None:
+    spread = Spread((0.5, 0.9, 2.0))
+    assert [Goal("", limit, spread).held for limit in (1.0, 0.8)] == [True, False]
+    assert [Goal("", limit, spread, least=True).held for limit in (1.0, 0.8)] == [False, True]
+    assert "**missed**" in goals.markdown([Goal("speed", 1.0, spread, least=True, unit=" ms")])
 
 
 def test_bodies_have_the_size_that_is_asked_for() -> None:
