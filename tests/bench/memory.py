@@ -28,11 +28,11 @@ def run() -> None:
     table.progress("memory of 100,000 contexts")
     contexts = pinned.python("tests.bench.inside", "contexts")
     figures = {
-        "PluginSandbox, host, resident, idle": host,
-        "PluginSandbox, zygote, proportional": zygote,
-        "PluginSandbox, a worker of an example, proportional": sum(workers) / len(workers),
-        "PluginSandbox, a worker of one context, proportional": own,
-        "uvicorn, bare echo, resident": uvicorn,
+        "PluginSandbox, host, idle (resident)": host,
+        "PluginSandbox, zygote (proportional)": zygote,
+        "PluginSandbox, worker of an example (same)": sum(workers) / len(workers),
+        "PluginSandbox, worker of a context (same)": own,
+        "uvicorn, bare echo (resident)": uvicorn,
     }
     rows = [(name, f"{size / 2**20:.1f} MiB") for name, size in figures.items()]
     rows += [

@@ -32,9 +32,10 @@ def test_what_the_load_prints_is_read_with_what_the_server_paid_for_an_answer() 
     assert run.cpu == pytest.approx(125)
 
 
-@pytest.mark.parametrize(("answered", "held"), [(4.0, True), (3.97, True), (3.9, False)])
+@pytest.mark.parametrize(("answered", "held"), [(1000.0, True), (989.5, True), (988.0, False)])
 def test_a_rate_is_held_by_who_answers_all_but_a_hundredth(answered: float, held: bool) -> None:  # noqa: FBT001
     printed = PRINTED.replace('"rate": 2.0', f'"rate": {answered}')
+    printed = printed.replace('"offered": 4', '"offered": 1000')
     assert load.parse(printed, cpu_seconds=1, seconds=4).held is held
 
 

@@ -55,6 +55,8 @@ class Handler(Protocol):
     def admit(self, head: Head) -> int:
         """Return how many bytes the body may have.
 
+        By nothing but the head: the same bytes may be taken again and this not be asked.
+
         Raises:
             Problem: The request is refused before its body is read.
 
