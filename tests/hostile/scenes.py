@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from pluginsandbox.host.notices import CALLS_PER_SECOND as REFUSALS_PER_SECOND
 from tests.hostile.door import Answer, until
 from tests.hostile.record import PROTOCOL, TIMEOUT
 from tests.hostile.sandbox import MEMORY
@@ -315,6 +316,32 @@ def _ended_by_the_host(arena: Arena, context: str) -> str:
         return ""
     arena.door.release(context)
     return "it burns the CPU although no call is with it"
+
+
+def keep_the_host_refusing(arena: Arena) -> str:
+    """Interrupt each refused call while it waits for the host's word, to ask again at once."""
+
+    def asked() -> float:
+        return arena.door.metric("denials_total", plugin="hostile", kind="notify")
+
+    context, before = arena.context(), asked()
+    code = """
+import signal, time
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.siginterrupt(signal.SIGALRM, False)
+signal.setitimer(signal.ITIMER_REAL, 2e-4, 2e-4)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    try: os.kill(1, 0)
+    except PermissionError: pass
+"""
+    arena.run(code, context)
+    arena.door.release(context)
+    times = asked() - before
+    if times < REFUSALS_PER_SECOND:
+        return f"the attack does not work: it asked {times:.0f} times"
+    # Two seconds may touch three, and the call is ended a while after its time.
+    return "" if times <= 4 * REFUSALS_PER_SECOND else f"it asked the host {times:.0f} times"
 
 
 def use_up_descriptors(arena: Arena) -> str:

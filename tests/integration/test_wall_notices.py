@@ -67,7 +67,7 @@ while True:
     assert await other.call("count_up") == 1
     failed = await flood.answer()
     assert failed.kind == "Timeout"
-    # At most three seconds began meanwhile, and an interrupted call is made anew.
+    # At most three seconds began meanwhile, and the kill comes a while after.
     seen = len(flood.denied)
     assert seen <= 4 * notices.CALLS_PER_SECOND
     assert set(flood.denied) == {"kill"}

@@ -80,6 +80,6 @@ class Notices:
             self._loop.call_at(self._second + 1, self._refuse, number)
 
     def _refuse(self, number: int) -> None:
-        # One that was interrupted meanwhile asks again, under another number.
+        # Whoever made the call may be gone meanwhile.
         with contextlib.suppress(OSError):
             fcntl.ioctl(self._descriptor, _SEND, _ANSWER.pack(number, 0, -errno.EPERM, 0))

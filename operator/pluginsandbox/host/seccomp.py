@@ -18,6 +18,7 @@ from pluginsandbox.host.bpf import Instruction
 # linux/seccomp.h
 SET_MODE_FILTER = 1
 NEW_LISTENER = 1 << 3
+WAIT_KILLABLE = 1 << 5  # Linux 5.19; a call that is asked about is not interrupted, only killed
 KILL = 0x80000000  # SECCOMP_RET_KILL_PROCESS: dies of SIGSYS, which the host sees
 ALLOW = 0x7FFF0000
 ERRNO = 0x00050000
@@ -246,4 +247,6 @@ class Installable:
             OSError: The kernel refused: it is too old, or there is a listener already.
 
         """
-        return kernel.system_call("seccomp", SET_MODE_FILTER, NEW_LISTENER, self.address)
+        # A process that interrupts its own call would else ask about it again, without end.
+        flags = NEW_LISTENER | WAIT_KILLABLE
+        return kernel.system_call("seccomp", SET_MODE_FILTER, flags, self.address)

@@ -247,6 +247,13 @@ before = time.process_time(); time.sleep(0.05); got = time.process_time() - befo
         control=None,
     ),
     Attack(
+        "keep the host busy with refusing",
+        GROUP,
+        HOST,
+        drive=scenes.keep_the_host_refusing,
+        control=None,
+    ),
+    Attack(
         "use up the host's descriptors",
         GROUP,
         HOST,
