@@ -22,6 +22,7 @@ from tests.hostile.ears import Ears
 
 BROKEN = "broken"
 _HOST_IN_POD = 1
+_START_SECONDS = 200.0
 
 
 class Pods(Arena):
@@ -68,7 +69,7 @@ class Pods(Arena):
             found: list[dict[str, Any]] = self._get("pods", *select)["items"]
             return [each for each in found if each["status"].get("phase") == "Running"]
 
-        assert until(pods), f"no pod of {name} runs"
+        assert until(pods, _START_SECONDS), f"no pod of {name} runs"
         (pod,) = pods()
         target = f"pod/{pod['metadata']['name']}"
         forward, enter = self._kubectl.forward, self._open.enter_context
@@ -134,7 +135,7 @@ class Pods(Arena):
         if self._second is None:
             sandboxes.apply(self._kubectl, self._namespace, *sandbox.broken_objects(BROKEN))
             _, door = self._doors(BROKEN)
-            assert until(lambda: _serves(door))
+            assert until(lambda: _serves(door), _START_SECONDS), f"{BROKEN} does not serve"
             self._second = door
         return self._second
 

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from pluginsandbox.host import exits, incoming, kernel, memory, segments
+from pluginsandbox.host import exits, incoming, segments
 from pluginsandbox.host.exchange import Exchange
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
@@ -46,6 +46,7 @@ from pluginsandbox.host.incoming import ProtocolError
 from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
 from pluginsandbox.host.shelf import Shelf
+from pluginsandbox.host.vitals import BUSY, Vitals
 from pluginsandbox.sdk.durable import MAX_SLOTS
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
@@ -54,8 +55,6 @@ _BURST = 16
 _DYING_SECONDS = 0.2
 # Five times what a worker's own bound lets through, for what piles up while the host stands still.
 _LOGS_PER_SECOND = 1000
-# Between two looks with nothing to do in between; a worker that waits for its next call uses none.
-_IDLE_CPU_SECONDS = 0.1
 
 # What MessagePack adds to a map of so many names and values.
 _SLOTS_HEADER_BYTES = 5 + 10 * MAX_SLOTS
@@ -127,8 +126,7 @@ class PythonWorker:
         self._log_second, self._logs = 0, 0
         self._taken = 0
         """How many calls and errands it was given."""
-        self._looked = (-1, 0.0)
-        """The same at the last look, or -1 if one was open, and its CPU time then in seconds."""
+        self._vitals = Vitals()
         self._killed: WorkerExit | None = None
         self._dying: asyncio.TimerHandle | None = None
         self._pidfd = -1
@@ -204,7 +202,7 @@ class PythonWorker:
         """Proportional set size of the process in bytes, as the kernel says; 0 if it is gone."""
         if not self.pid or self._gone:
             return 0
-        size = memory.proportional_bytes(self.pid)
+        size = self._vitals.size(self.pid)
         # Only a process that is still there cannot have lent its number to another meanwhile.
         return size if self._signal(0) else 0
 
@@ -212,10 +210,7 @@ class PythonWorker:
         """End it if it used the CPU since the last look, with nothing to do then or since."""
         if not self.pid or self.loaded is None or self._gone:
             return
-        used = kernel.cpu_seconds(self.pid)
-        taken, before = self._looked
-        self._looked = (-1 if self._open else self._taken, used)
-        if taken == self._looked[0] >= 0 and used - before > _IDLE_CPU_SECONDS:
+        if self._vitals.burns(self.pid, BUSY if self._open else self._taken):
             self._end(WorkerExit("Protocol", "it used the CPU although no call was with it"))
 
     def kill(self) -> None:

@@ -7,13 +7,15 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 
 from pluginsandbox.api.host_config import PluginConfig
-from pluginsandbox.host import kernel
+from pluginsandbox.host import kernel, memory, vitals
 from pluginsandbox.host.frames import Loaded
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared
@@ -126,6 +128,35 @@ async def test_one_that_has_a_call_may_use_the_cpu() -> None:
         await until(lambda: kernel.cpu_seconds(it.process.pid) > before + 0.2)
         it.worker.look()
         assert it.process.returncode is None
+
+
+async def test_one_that_is_slow_to_measure_is_measured_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def slowly(pid: int) -> int:
+        asked.append(pid)
+        time.sleep(0.03)
+        return len(asked)
+
+    monkeypatch.setattr(memory, "proportional_bytes", slowly)
+    async with pair() as it:
+        it.born()
+        # For three seconds: however slow this machine, a thousand of them ask but now and then.
+        assert {it.worker.measured_bytes() for _ in range(1000)} <= {1, 2}
+        assert len(asked) <= 2
+
+
+async def test_one_that_is_measured_quickly_is_measured_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = iter(range(1, 4))
+    monkeypatch.setattr(memory, "proportional_bytes", lambda _: next(sizes))
+    monkeypatch.setattr(vitals, "SLOW_SECONDS", 60.0)
+    async with pair() as it:
+        it.born()
+        assert [it.worker.measured_bytes() for _ in range(3)] == [1, 2, 3]
 
 
 def test_the_kernel_counts_filters_and_time() -> None:
