@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling peers cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +79,7 @@ bench: $(BENCH_READY) ## Time ourselves beside our peers and write docs/benchmar
 	@$(BENCH_VENV)/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
-	@$(BIN)/python -m tests.bench --only scaling
+	@$(BIN)/python -m tests.bench scaling
 
 churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
 	@$(BIN)/python -m tests.churn
@@ -87,6 +87,10 @@ churn: setup ## A million contexts and ten thousand workers come and go; writes 
 CALLS ?= 60000
 rolling: setup ## Roll a sandbox of three pods under load: CALLS=60000
 	@$(BIN)/python -m tests.bed.rolling $(CALLS)
+
+peers: setup ## Search the peers' protocol for minutes, and roll hosts on this machine under 60,000 calls
+	@PEERS_WALKS=20000 PEERS_CALLS=60000 $(BIN)/python -m pytest -q -s --timeout 1200 \
+		tests/unit/host_peers tests/integration/test_peers_rolling.py
 
 SUBJECTS ?=
 bench-control: setup ## A thousand sandboxes on KWOK nodes beside the floor, into docs/benchmarks.md

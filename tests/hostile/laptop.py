@@ -159,8 +159,8 @@ class Laptop(Arena):
         return PluginConfig("victim", root, "victim:Victim", config=config, limits=PluginLimits())
 
     def end(self) -> str:
-        """Return what is missing: refused calls are counted."""
-        return self.uncounted()
+        """Return nothing: each attack was looked at."""
+        return ""
 
     def close(self) -> None:
         """End both hosts."""

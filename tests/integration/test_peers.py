@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.integration.group_bed import KEY, Pod, Sandbox, sandbox
@@ -118,3 +120,70 @@ def test_a_pod_waits_for_one_that_has_no_key_yet(tmp_path: Path) -> None:
 
 def blocked(pod: Pod) -> str:
     return pod.host.ask("/readyz").body.decode()
+
+
+def test_a_pod_that_others_gave_up_gives_up_what_it_held_and_comes_back(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as group:
+        lost, other = start(group, 2)
+        assert lost.host.call("add", {"amount": 5}, "a").json == 5
+        lost.host.process.send_signal(signal.SIGSTOP)
+        group.name(other.address)
+        other.host.until(lambda: other.host.metric("peers") == 1)
+        assert other.host.call("add", {}, "a").json == 1
+        group.name(lost.address, other.address)
+        lost.host.process.send_signal(signal.SIGCONT)
+        lost.host.until(lambda: lost.host.said("believe that this one had ended"))
+        group.agree()
+        lost.host.until(lambda: lost.host.metric("reclaims_total", cause="Evicted") == 1)
+        assert lost.host.call("add", {}, "a").json == 2
+        assert [pod.host.ask("/contexts").json["total"] for pod in (lost, other)] == [0, 1]
+
+
+def test_a_pod_joins_by_one_that_serves_before_dns_names_it(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as group:
+        first = group.start()
+        first.host.call("add", {}, "a")
+        second = group.start(named=False)
+        assert second.host.call("add", {}, "a").json == 2
+        group.agree()
+
+
+def test_a_pod_that_is_first_waits_until_dns_names_it(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as group:
+        first = group.start(ready=False, named=False)
+        first.host.until(lambda: "does not name this pod's address" in blocked(first))
+        group.name(first.address)
+        first.host.until(lambda: first.host.ask("/readyz").status == 200)
+
+
+def test_a_context_made_by_name_and_the_time_it_has_left_move_with_a_leaving_pod(
+    tmp_path: Path,
+) -> None:
+    with sandbox(tmp_path, termination_grace_seconds=12) as group:
+        leaving, staying = start(group, 2)
+        leaving.host.request("PUT", "/v1/contexts/a", {"deadlineSeconds": 500})
+        leaving.host.call("add", {}, "a", plugin="ledger")
+        leaving.host.call("add", {}, "b")
+        bound = leaving.host.call("add", {}, "a", plugin="ledger")
+        group.stop(leaving)
+        found = staying.host.request("GET", "/v1/contexts/a").json
+        assert found["deadlineSeconds"] == 500
+        exact = f"existing; generation={bound.generation}"
+        gone = staying.host.call("add", {}, "a", plugin="ledger", Sandbox_Bind=exact)
+        assert gone.status == 410
+        again = staying.host.call("add", {}, "a", plugin="ledger", Sandbox_Bind="existing")
+        assert (again.status, again.json) == (200, [3, 1])
+        assert again.headers["sandbox-binding"].startswith("restored")
+        assert staying.host.call("add", {}, "b").new
+
+
+def test_a_pod_that_leaves_waits_for_calls_that_it_sent_on(tmp_path: Path) -> None:
+    with sandbox(tmp_path, termination_grace_seconds=20) as group:
+        here, there = start(group, 2)
+        here.host.call("add", {}, "a")
+        with ThreadPoolExecutor(1) as pool:
+            long = pool.submit(there.host.call, "sleep", {"seconds": 9}, "a")
+            here.host.until(lambda: here.host.ask("/stats").json["inflight"] == 1)
+            group.stop(there)
+            assert (long.result().status, long.result().json) == (200, 9.0)
+        assert here.host.call("add", {}, "a").json == 2

@@ -48,7 +48,7 @@ async def drive(group: Sandbox, load: Load) -> float:
 
 
 def test_a_rolling_restart_fails_no_call_and_loses_no_durable_state(tmp_path: Path) -> None:
-    with sandbox(tmp_path, termination_grace_seconds=12) as group:
+    with sandbox(tmp_path, termination_grace_seconds=8) as group:
         for _ in range(PODS):
             group.start()
         group.agree()

@@ -62,16 +62,21 @@ async def drain(
     end = host.clock() + grace - min(MARGIN_SECONDS, grace / 4)
     load, table = host.load, host.table
     host.invoker.draining = door.draining = True
+    over = end - ON_EXIT_SECONDS * 2
+    serve_until = min(host.clock() + seconds, over)
     if company is not None:
         company.begin_to_leave()
+        # What is left of a short grace period is needed to hand contexts over.
+        serve_until = min(serve_until, (host.clock() + over) / 2)
     log.info("draining", contexts=len(table), calls=load.calls.count)
-    serve_until = min(host.clock() + seconds, end - ON_EXIT_SECONDS * 2)
     # Also with nothing bound and nobody connected: the next call may be under way to here.
     await _wait(host, lambda: False, serve_until, stop)
     door.close()
     if company is not None:
-        await company.handover.give_all(end - ON_EXIT_SECONDS * 2)
-    await _wait(host, lambda: not load.calls.count, end - ON_EXIT_SECONDS * 2, stop)
+        await company.handover.give_all(over)
+    await _wait(host, lambda: not load.calls.count, over, stop)
+    if company is not None:
+        await _wait(host, lambda: not company.router.busy, over, stop)
     host.invoker.closing = True
     contexts = list(table)
     for context in contexts:

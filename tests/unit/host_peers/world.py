@@ -60,7 +60,11 @@ class Pod:
     name: str
     node: Node
     registered: tuple[str, ...]
-    """Whom the cluster's DNS named when it first named this pod."""
+    """Whom the cluster's DNS names."""
+    named: bool = True
+    """DNS names this pod itself, so that it names all that were there before."""
+    met: bool = False
+    """One that serves has answered it."""
     greeted: set[str] = field(default_factory=set)
     alive: bool = True
     seeks: dict[bytes, Seek] = field(default_factory=dict)
@@ -99,6 +103,9 @@ class World:
         living = [pod for pod in self.pods.values() if pod.alive]
         if len(self.pods) < len(self.names):
             found.append(("spawn", self.names[len(self.pods)]))
+            if self.pods:
+                found.append(("spawn_unnamed", self.names[len(self.pods)]))
+        found += [("name", pod.name) for pod in living if not pod.named]
         for pod in living:
             found += self._moves_of(pod)
         for dead in (pod for pod in self.pods.values() if not pod.alive):
@@ -142,7 +149,8 @@ class World:
         return {name for name in others if self.pods[name].alive}
 
     def may_join(self, pod: Pod) -> bool:
-        return pod.node.standing is Standing.JOINING and not self.to_greet(pod)
+        known = (pod.named or pod.met) and not self.to_greet(pod)
+        return pod.node.standing is Standing.JOINING and known
 
     # --- doing it --------------------------------------------------------------------------------
 
@@ -165,6 +173,18 @@ class World:
         node = Node(Member(name, self.spawned), no_time)
         self.pods[name] = Pod(name, node, tuple(self.pods))
         node.stand(Standing.JOINING)
+
+    def _spawn_unnamed(self, name: str) -> None:
+        """Start a pod for which DNS has an old answer."""
+        self._spawn(name)
+        pod = self.pods[name]
+        pod.named = False
+        pod.registered = pod.registered[: len(pod.registered) // 2 + 1][-1:]
+
+    def _name(self, name: str) -> None:
+        pod = self.pods[name]
+        pod.named = True
+        pod.registered = tuple(self.pods)[: list(self.pods).index(name)]
 
     def _hello(self, name: str, to: str) -> None:
         table = tuple(self.pods[name].node.members.entries.items())
@@ -277,6 +297,8 @@ class World:
     def on_welcome(self, pod: Pod, message: Message) -> None:
         pod.node.learn(message.body)
         pod.greeted.add(message.sender)
+        told = dict(message.body).get(message.sender)
+        pod.met = pod.met or (told is not None and told.standing is Standing.SERVING)
 
     def on_report_asked(self, pod: Pod, message: Message) -> None:
         asker = self.pods[message.sender].node.me
@@ -366,14 +388,9 @@ class World:
         return pod.alive and pod.node.standing in {Standing.JOINING, Standing.SERVING}
 
     def _settle_pod(self, pod: Pod) -> None:
-        for dead in self.pods.values():
-            if not dead.alive and dead.node.me in pod.node.view:
-                self.do(("bury", pod.name, dead.name))
-        for other in self.pods.values():
-            if other.alive and other is not pod:
-                self.do(("hello", pod.name, other.name))
-        while self.network:
-            self.do(("deliver", 0))
+        self._inform(pod)
+        if not pod.named:
+            self.do(("name", pod.name))
         if self.may_join(pod):
             self.do(("join", pod.name))
         for member in sorted(pod.node.unheard()):
@@ -382,3 +399,13 @@ class World:
             self.do(("give", pod.name, key))
         for key in list(pod.seeks):
             self.do(("seek", pod.name, key))
+
+    def _inform(self, pod: Pod) -> None:
+        for dead in self.pods.values():
+            if not dead.alive and dead.node.me in pod.node.view:
+                self.do(("bury", pod.name, dead.name))
+        for other in self.pods.values():
+            if other.alive and other is not pod:
+                self.do(("hello", pod.name, other.name))
+        while self.network:
+            self.do(("deliver", 0))

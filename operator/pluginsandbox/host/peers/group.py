@@ -23,6 +23,8 @@ from pluginsandbox.host.peers.node import Node
 from pluginsandbox.host.peers.resolver import Resolver
 
 TICK_SECONDS = 1.0
+# While this pod has not joined.
+HURRY_SECONDS = 0.25
 ASK_SECONDS = 2.0
 # Greeted in turn each second, so that what one pod missed another tells it.
 ROUND = 8
@@ -80,7 +82,7 @@ class Group:
                 if self.keys.all:
                     await self.look_around()
                 self._wake.clear()
-                hurry = 0.1 if self.keys.all and not self.node.joined else TICK_SECONDS
+                hurry = HURRY_SECONDS if self.keys.all and not self.node.joined else TICK_SECONDS
                 try:
                     async with asyncio.timeout(hurry):
                         await self._wake.wait()
@@ -98,12 +100,14 @@ class Group:
         if node.disowned:
             await self.on_disowned()
         if node.me not in node.view:
+            if not self.may_join():
+                return
             node.stand(Standing.JOINING)
         found = await self._resolve()
         if node.me.address in found:
             self._named = found
         await self._greet_all(self._to_greet(found))
-        if node.standing is Standing.JOINING and self._known_to_all() and self.may_join():
+        if node.standing is Standing.JOINING and self._known_to_all():
             self.enter()
 
     def enter(self) -> None:
@@ -116,7 +120,7 @@ class Group:
 
     def _known_to_all(self) -> bool:
         me = self.node.me.address
-        if me not in self._named:
+        if me not in self._named and not self._met_one_that_serves():
             self.blocked = f"the peers' service does not name this pod's address {me} yet"
             return False
         others = {*self._named, *(member.address for member in self.node.view.standings)} - {me}
@@ -125,6 +129,11 @@ class Group:
             names = ", ".join(sorted(missing)[:5])
             self.blocked = f"these pods do not answer with the group's key yet: {names}"
         return not missing
+
+    def _met_one_that_serves(self) -> bool:
+        """Whether a member that holds contexts knows of this pod, and has said whom it knows."""
+        serving = self.node.view.serving
+        return any(member.address in self._greeted for member in serving)
 
     def _to_greet(self, found: frozenset[str]) -> set[str]:
         """Return whom to greet now: who is new or in doubt, and some of the others in turn."""

@@ -92,6 +92,7 @@ class Handover:
             if isinstance(answer, Differs):
                 await self._group.greet(asked[0].address)
             await asyncio.sleep(PAUSE_SECONDS)
+        log.warning("a context could not be given away in time")
         return "late"
 
     def _moving(self, context: Context, held: Held) -> Moving:

@@ -346,6 +346,11 @@ class Router:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    @property
+    def busy(self) -> bool:
+        """Whether a caller waits for an answer from another pod."""
+        return bool(self._tasks)
+
     def close(self) -> None:
         """Stop whatever is under way."""
         self.searches.close()
