@@ -19,7 +19,7 @@ HOSTILE_FILES = {
     "prelude.py": (FOLDER / "prelude.py").read_text(),
 }
 VICTIM_FILES = {"victim.py": (FOLDER / "plugins" / "victim.py").read_text()}
-TIMEOUT_MILLISECONDS = 400
+TIMEOUT_MILLISECONDS = 700
 """Of plugin `hasty`."""
 MEMORY = 32 << 20
 """Of each hostile worker."""
