@@ -15,11 +15,11 @@ RequestAct = Literal["delay", "hold", "reset before", "reset after", "answer", "
 """delay: pass it on later. hold: never answer. reset before, reset after: break the connection
 before the server got it, or when it has acted. answer: with an error of the server, not passed on.
 stale: as it was when the past was photographed."""
-StreamAct = Literal["close", "silent", "gone", "lose", "duplicate", "reorder"]
-"""close: end the watch. silent: keep it open and say nothing. gone: 410 in the stream. lose,
-duplicate: an event. reorder: send an event after the next one."""
+StreamAct = Literal["close", "silent", "gone", "fail", "lose", "duplicate", "reorder"]
+"""close: end the watch. silent: keep it open and say nothing. gone: 410 in the stream.
+fail: 500 in the stream. lose, duplicate: an event. reorder: send an event after the next one."""
 _EVENT_ACTS = frozenset({"lose", "duplicate", "reorder"})
-_STREAM_ACTS = _EVENT_ACTS | {"close", "silent", "gone"}
+_STREAM_ACTS = _EVENT_ACTS | {"close", "silent", "gone", "fail"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,17 +14,7 @@ from tests.chaos.rules import Script
 
 _LOOK_SECONDS = 0.05
 """How soon a rule acts on a stream that is open already."""
-_GONE = {
-    "type": "ERROR",
-    "object": {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "reason": "Expired",
-        "message": "too old resource version: a fault of the test",
-        "code": 410,
-    },
-}
+_ERRORS = {"gone": (410, "Expired"), "fail": (500, "InternalError")}
 
 
 async def pump(
@@ -39,9 +29,9 @@ async def pump(
             act = rule.act if (rule := script.for_stream(call)) is not None else ""
             if act:
                 call.fault = act
-            if act == "gone":
-                await out.write(json.dumps(_GONE).encode() + b"\n")
-            if act in {"gone", "close"}:
+            if act in _ERRORS:
+                await out.write(_error(*_ERRORS[act]))
+            if act in {*_ERRORS, "close"}:
                 return
             if not reading.done():
                 continue
@@ -69,3 +59,9 @@ async def _pass(
         await out.write(each)
     while held:
         await out.write(held.pop(0))
+
+
+def _error(code: int, reason: str) -> bytes:
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
+    told = {**status, "reason": reason, "message": "a fault of the test"}
+    return json.dumps({"type": "ERROR", "object": told}).encode() + b"\n"

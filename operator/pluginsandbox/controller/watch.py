@@ -44,6 +44,9 @@ LAST_PAUSE_SECONDS = 4.0
 LONG_SECONDS = 30.0
 """A watch that lived for so long starts again with the first pause."""
 STOP_SECONDS = 5.0
+CLOSED_SECONDS = 3
+"""A kopf that renews its login has a new connection at once."""
+CANCELS = 8
 TLS_CLOSE_SECONDS = 0.25
 """aiohttp closes its TLS connections in the background; its documentation asks for this pause."""
 
@@ -161,22 +164,34 @@ class Watch:
         """Run kopf in this thread."""
 
         async def watch() -> None:
-            await kopf.operator(
-                registry=self._registry(loop),
-                settings=watch_only(),
-                clusterwide=not self._namespaces,
-                namespaces=self._namespaces,
-                stop_flag=stop,
+            sessions: list[kopf.AiohttpSession] = []
+            running = asyncio.create_task(
+                kopf.operator(
+                    registry=self._registry(loop, sessions),
+                    settings=watch_only(),
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
+                    stop_flag=stop,
+                )
             )
+            await _until_over(running, sessions)
             await asyncio.sleep(TLS_CLOSE_SECONDS)
 
-        asyncio.run(watch())
+        mine = asyncio.new_event_loop()
+        try:
+            mine.run_until_complete(watch())
+        finally:
+            stop.set()  # a thread of kopf's waits for it
+            _leave(mine)
 
-    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+    def _registry(
+        self, loop: asyncio.AbstractEventLoop, sessions: list[kopf.AiohttpSession]
+    ) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
 
         async def login(**_: Any) -> kopf.AiohttpSession:
-            return await connection.for_kopf(self._client, self._tracing(loop))
+            sessions[:] = [await connection.for_kopf(self._client, self._tracing(loop))]
+            return sessions[0]
 
         kopf.on.login(registry=registry)(login)
         for kind, _ in WATCHED:
@@ -223,6 +238,34 @@ class Watch:
     def _enqueue(self, keys: set[Key]) -> None:
         for key in keys:
             self._queue.add(key)
+
+
+async def _until_over(running: asyncio.Task[None], sessions: list[kopf.AiohttpSession]) -> None:
+    """Wait for the end of kopf; one that has let go of its connection and not of us has ended, too.
+
+    After an error in a watch kopf stops its parts one by one, and some wait for ever for a new
+    login that nobody will make.
+    """
+    closed = 0
+    while not running.done() and closed < CLOSED_SECONDS:
+        await asyncio.wait({running}, timeout=1)
+        closed = closed + 1 if sessions and sessions[0].aiohttp_session.closed else 0
+    if running.done():
+        await running
+
+
+def _leave(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop, though some of its tasks take being cancelled for a reason to log in again."""
+    for _ in range(CANCELS):
+        tasks = asyncio.all_tasks(loop)
+        if not tasks:
+            break
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=TLS_CLOSE_SECONDS))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
 
 
 def _advice(error: ControllerError) -> str:
