@@ -50,6 +50,7 @@ fuzz: setup ## Send FRAMES damaged frames to the host's decoder; says what they 
 KILLS ?= 1000
 SIGKILLS ?= 60
 chaos: setup ## Kill the operator KILLS times at its writes, SIGKILLS more as a process, and compare
+	@CHAOS=long $(BIN)/python -m pytest tests/chaos --deselect tests/chaos/test_kills.py
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --processes $(SIGKILLS)
 
 check: setup ## Lint, types, import contracts, drift of generated files

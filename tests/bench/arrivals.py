@@ -18,7 +18,6 @@ from tests.bench.subject import Subject
 from tests.integration.operator.bed import eventually
 
 PATIENCE_SECONDS = 20.0
-"""How long after the last arrival an object may get ready."""
 HELD_SECONDS = 2.0
 """A rate is held if the later half of its arrivals got ready about as soon as the earlier one."""
 
@@ -71,12 +70,13 @@ class Load:
         self._ready: dict[str, float] = {}
         self._made = 0
 
-    async def run(self, rate: float, number: int) -> Result:
+    async def run(self, rate: float, number: int, patience: float = PATIENCE_SECONDS) -> Result:
         """Make objects at a rate, with the spacing of independent users.
 
         Args:
             rate: Arrivals each second.
             number: Of objects.
+            patience: Seconds after the last arrival in which an object may get ready.
 
         """
         rng = random.Random(number)  # noqa: S311 - the same arrivals for each subject
@@ -93,7 +93,7 @@ class Load:
             tasks.append(asyncio.create_task(self._make(name)))
         await asyncio.gather(*tasks)
         with contextlib.suppress(TimeoutError):
-            await eventually("all ready", lambda: self._has(names), seconds=PATIENCE_SECONDS)
+            await eventually("all ready", lambda: self._has(names), seconds=patience)
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching

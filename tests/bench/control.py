@@ -36,6 +36,7 @@ SECONDS = 20
 MOST = 1000
 FILL_RATE = 8.0
 """How fast objects are made up to the most, once a rate was not held."""
+SETTLE_SECONDS = 300.0
 SETTINGS = {"hostImage": "none", "operator": {"namespace": "default"}}
 
 
@@ -61,19 +62,21 @@ class Cost:
     last_write: float
 
 
-async def main(files: Sequence[Path], most: int) -> None:
+async def main(files: Sequence[Path], rates: Sequence[float], most: int) -> None:
     """Put each subject through its rates and publish the table."""
     rows = []
     for path in files:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             told = subject.read(path)
-            results, cost = await _measure(told, Path(folder), most)
+            results, cost = await _measure(told, Path(folder), rates, most)
             rows += _rows(told, results, cost)
     heads = ("what", "rate", "P50 ms", "P90 ms", "P99 ms", "held")
     table.publish("control", table.markdown(heads, rows))
 
 
-async def _measure(told: Subject, folder: Path, most: int) -> tuple[list[Result], Cost | None]:
+async def _measure(
+    told: Subject, folder: Path, rates: Sequence[float], most: int
+) -> tuple[list[Result], Cost | None]:
     plane = KwokPlane(folder)
     try:
         await asyncio.to_thread(plane.start)
@@ -87,7 +90,7 @@ async def _measure(told: Subject, folder: Path, most: int) -> tuple[list[Result]
             ) as session:
                 await _prepare(api, told)
                 load = Load(api, session, told, "default")
-                return await _with_operator(told, plane, load, most)
+                return await _with_operator(told, plane, load, rates, most)
         finally:
             await api.close()
     finally:
@@ -116,18 +119,18 @@ async def _prepare(api: Cluster, told: Subject) -> None:
 
 
 async def _with_operator(
-    told: Subject, plane: KwokPlane, load: Load, most: int
+    told: Subject, plane: KwokPlane, load: Load, rates: Sequence[float], most: int
 ) -> tuple[list[Result], Cost | None]:
     if not told.command:
-        return await _rates(load, most), None
+        return await _rates(load, rates, most), None
     async with _running(told, plane) as (pid, port):
         await _caught_up(port)
         before = _cpu(pid)
-        results = await _rates(load, most)
+        results = await _rates(load, rates, most)
         objects = sum(len(each.seconds) for each in results)
         cpu = (_cpu(pid) - before) / objects
         if objects < most:
-            await load.run(FILL_RATE, most - objects)
+            await load.run(FILL_RATE, most - objects, patience=SETTLE_SECONDS)
             objects = most
         mib = resident_mib(pid)
     written = len(_operator_writes(plane.audit_log))
@@ -140,9 +143,9 @@ async def _with_operator(
     return results, Cost(cpu, mib, objects, catch_up, len(log) - written, _last_write(plane))
 
 
-async def _rates(load: Load, most: int) -> list[Result]:
+async def _rates(load: Load, rates: Sequence[float], most: int) -> list[Result]:
     results: list[Result] = []
-    for rate in RATES:
+    for rate in rates:
         left = most - sum(len(each.seconds) for each in results)
         number = min(left, round(rate * SECONDS))
         if number < rate * 5:
@@ -259,5 +262,6 @@ if __name__ == "__main__":
     defaults = [subject.FOLDER / "floor.yaml", subject.FOLDER / "pluginsandbox.yaml"]
     parser.add_argument("subjects", nargs="*", type=Path, default=defaults, help="YAML files")
     parser.add_argument("--most", type=int, default=MOST, help="objects of each subject")
+    parser.add_argument("--rates", nargs="*", type=float, default=RATES, help="arrivals a second")
     given = parser.parse_args()
-    asyncio.run(main(given.subjects, given.most))
+    asyncio.run(main(given.subjects, given.rates, given.most))

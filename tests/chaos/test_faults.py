@@ -11,6 +11,7 @@ import pytest
 
 from pluginsandbox.controller import kinds, watch
 from pluginsandbox.controller.kopf_settings import watch_only
+from tests.chaos import long
 from tests.chaos.proxy import Proxy
 from tests.chaos.rules import Rule
 from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
@@ -42,7 +43,18 @@ async def up(bed: Bed) -> None:
     await bed.until("PluginsLoaded", "True", seconds=60)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+QUICK = (
+    "connections break before a write is answered",
+    "writes conflict",
+    "the server is away",
+    "the server forgot where a watch was",
+    "events come in another order",
+)
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(name, marks=() if name in QUICK else long) for name in FAULTS]
+)
 async def test_a_sandbox_comes_up_although(bed: Bed, proxy: Proxy, fault: str) -> None:
     proxy.script.add(FAULTS[fault])
     async with bed.operator(kubeconfig=proxy.kubeconfig):

@@ -16,6 +16,7 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.lease import LeaseTimes
 from pluginsandbox.controller.operator import Operator
+from tests.chaos import long
 from tests.chaos.incarnation import AsProcess
 from tests.chaos.proxy import Proxy
 from tests.chaos.record import Call
@@ -117,6 +118,7 @@ async def _true(found: Any) -> bool:
     return bool(found)
 
 
+@long
 async def test_stopped_and_continued_a_leader_makes_at_most_the_request_in_flight(
     bed: Bed, upstream: Upstream
 ) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import pytest
 
 from pluginsandbox.controller import kinds
+from tests.chaos import long
 from tests.chaos.proxy import Proxy
 from tests.chaos.rules import Rule
 from tests.chaos.upstream import Upstream
@@ -29,6 +30,7 @@ async def up(bed: Bed) -> None:
     await bed.until("Ready", "True", seconds=60)
 
 
+@long
 async def test_unobserved_a_successor_of_the_same_name_gets_children_of_its_own(
     bed: Bed, proxy: Proxy
 ) -> None:
