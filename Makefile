@@ -80,7 +80,7 @@ bench: $(BENCH_READY) ## Time ourselves beside our peers and write docs/benchmar
 	@$(BENCH_VENV)/bin/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
-	@$(BIN)/python -m tests.bench scaling
+	@$(BIN)/python -m tests.bench --only scaling
 
 churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
 	@$(BIN)/python -m tests.churn

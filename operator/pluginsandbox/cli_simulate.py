@@ -121,8 +121,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _moment(word: str) -> int:
-    """Read a moment with its zone; argparse tells the user of a ValueError."""
-    moment = dt.datetime.fromisoformat(word)
+    """Read a moment with its zone."""
+    try:
+        moment = dt.datetime.fromisoformat(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 2026-11-27T19:55:00+08:00, not {word!r}"
+        ) from error
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{word} must end with its zone: Z, or such as +08:00")
     return int(moment.timestamp())

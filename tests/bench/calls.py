@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tests.bench import chart, load, servers, table
+from tests.bench import chart, goals, load, servers, table
+from tests.bench.goals import Goal
 from tests.bench.load import Run
 from tests.bench.servers import Running, Server
 from tests.bench.table import Spread
@@ -44,8 +45,12 @@ def run() -> None:
                 for size in PAYLOADS:
                     table.progress(f"round {turn + 1} of {ROUNDS}, {size} B: {server.name}")
                     found.setdefault((size, server), []).append(_measure(running, size))
+    promised: list[Goal] = []
     for size in PAYLOADS:
-        _publish(size, {server: found[size, server] for server in servers.SERVERS})
+        by_server = {server: found[size, server] for server in servers.SERVERS}
+        _publish(size, by_server)
+        promised.extend(_goals(size, by_server))
+    table.publish("calls-goals", goals.markdown(promised))
 
 
 def _measure(running: Running, size: int) -> Figures:
@@ -97,6 +102,25 @@ def _publish(size: int, found: dict[Server, list[Figures]]) -> None:
         ours="PluginSandbox",
         logarithmic=True,
     )
+
+
+def _goals(size: int, found: dict[Server, list[Figures]]) -> Iterator[Goal]:
+    limits = (
+        (servers.PER_PLUGIN, servers.BASELINE, 0.8 if size == PAYLOADS[0] else 0.7),
+        (servers.PER_CONTEXT, servers.BASELINE, 0.4),
+        (servers.PER_PLUGIN, servers.GRPC_AIO, 4.0),
+        (servers.PER_PLUGIN, servers.GRPC_SYNC, 3.0),
+    )
+    for ours, theirs, limit in limits:
+        what = f"{size} B: {ours.name}, to {theirs.name}"
+        rates, costs = (
+            [Spread.of(getattr(each.closed, name) for each in found[s]) for s in (ours, theirs)]
+            for name in ("rate", "cpu")
+        )
+        yield Goal(f"{what}, by calls/s", limit, table.ratios(*rates), least=True)
+        yield Goal(f"{what}, by CPU", limit, table.ratios(costs[1], costs[0]), least=True)
+    tails = table.ratios(_tails(found[servers.PER_PLUGIN]), _tails(found[servers.BASELINE]))
+    yield Goal(f"{size} B: p99/p50 at half the highest rate, to the bare echo's", 1.5, tails)
 
 
 def _latencies(

@@ -15,6 +15,8 @@ from tests.bench.servers import Running
 CONTEXTS = 16
 HELD_SHARE = 0.99
 """Of the requests that were due, at the end of a run, for a rate to count as held."""
+UNDER_WAY = 4
+"""Calls that may be under way at the end besides: a slow server has more than a hundredth so."""
 STEPS = (0.95, 0.85, 0.7, 0.5)
 """Shares of the closed-loop rate at which the highest rate held is looked for."""
 
@@ -80,7 +82,7 @@ def parse(printed: str, cpu_seconds: float, seconds: float) -> Run:
     return Run(
         **{name: found[name] for name in ("rate", "p50", "p99", "p999", "answers", "errors")},
         cpu=cpu_seconds / found["answers"] * 1e6 if found["answers"] else math.nan,
-        held=found["rate"] * seconds >= HELD_SHARE * due,
+        held=found["rate"] * seconds >= HELD_SHARE * due - UNDER_WAY,
     )
 
 

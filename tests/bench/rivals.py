@@ -41,7 +41,7 @@ class Kpa:
 
     """
 
-    def __init__(self, target: int, warm: float, replicas: int) -> None:
+    def __init__(self, target: float, warm: float, replicas: int) -> None:
         program = build.ensure([KPA])[KPA.name] / "kpa"
         self._process = subprocess.Popen(
             [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

@@ -69,6 +69,13 @@ SCENARIOS = (
 )
 
 
+HELD_OUT = (
+    Scenario("held-out-bursts", 6),
+    Scenario("held-out-walk", 40),
+    Scenario("held-out-morning", 8),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One autoscaler's run of a scenario."""
@@ -80,6 +87,7 @@ class Run:
 def run() -> None:
     """Run all scenarios; publish tables and pictures."""
     _publish("scaling", SCENARIOS)
+    _publish("scaling-held-out", HELD_OUT)
 
 
 def _publish(name: str, scenarios: tuple[Scenario, ...]) -> None:
@@ -103,14 +111,15 @@ def _runs(scenario: Scenario) -> dict[str, Run]:
 def _scalers(
     scenario: Scenario, load: Trace, model: Model, stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, Callable[[], Scaler]]]:
-    def kpa() -> Scaler:
-        return stack.enter_context(rivals.Kpa(1, load.at(0), scenario.replicas))
+    def kpa(target: float) -> Scaler:
+        return stack.enter_context(rivals.Kpa(target, load.at(0), scenario.replicas))
 
     yield OURS, lambda: _ours("default")
     yield LEAN, lambda: _ours("lean")
     for name in scenario.policies:
         yield f"{OURS}, {name}", lambda name=name: _ours(name)  # type: ignore[misc]
-    yield KPA, kpa
+    yield KPA, lambda: kpa(1)
+    yield "KPA, target 0.8", lambda: kpa(0.8)
     yield "HPA", lambda: rivals.hpa(1)
     yield "HPA, fast policy", lambda: rivals.fast_hpa(1)
     if scenario.call_seconds is None:  # it knows the trace, not what piles up

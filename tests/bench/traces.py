@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import math
 import random
 import sys
@@ -95,6 +96,42 @@ SHAPES = {
 }
 
 
+def _bursts(second: int) -> float:
+    turns, _ = _chances(101)
+    at = next(begin for begin in reversed(turns) if begin <= second)
+    return 6 + 42 * (10 <= second - at < 30)
+
+
+def _walk(second: int) -> float:
+    return _chances(102)[1][second]
+
+
+def _morning(second: int) -> float:
+    first, then = (1 / (1 + math.exp((begin - second) / 12)) for begin in (300, 900))
+    return (4 + 86 * first - 0.06 * max(0, second - 360) + 60 * then) * (second < 1200) + 4
+
+
+@functools.cache
+def _chances(seed: int) -> tuple[list[int], list[float]]:
+    """Return when bursts are due, and a level that wanders."""
+    source = random.Random(seed)  # noqa: S311  not a secret
+    turns, level = [0], [40.0]
+    while len(level) < HELD_OUT_SECONDS:
+        level.append(min(90.0, max(5.0, level[-1] + 3 * (source.random() - 0.5))))
+        if len(level) - turns[-1] > 60 + 60 * source.random():
+            turns.append(len(level))
+    return turns, level
+
+
+HELD_OUT_SECONDS = 1500
+# Made after the autoscaler was done, to see how it does with loads that it was not made with.
+HELD_OUT = {
+    "held-out-bursts": Shape("6 calls, and 48 for 20 s every minute or two", 1500, _bursts, 103),
+    "held-out-walk": Shape("a level that wanders from 40 calls", 1500, _walk, 104),
+    "held-out-morning": Shape("two rises by a curve, and an end at once", 1500, _morning, 105),
+}
+
+
 def text(name: str, shape: Shape) -> str:
     """Return the trace as CSV; seconds that are as the one before have no line."""
     chance = None if shape.seed is None else _Calls(random.Random(shape.seed))  # noqa: S311  not a secret
@@ -144,7 +181,7 @@ def main() -> int:
     module = "tests.bench.traces"
     return max(
         write(module, FOLDER / f"{name}.csv", text(name, shape), words)
-        for name, shape in SHAPES.items()
+        for name, shape in (SHAPES | HELD_OUT).items()
     )
 
 

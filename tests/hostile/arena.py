@@ -111,6 +111,14 @@ class Arena(abc.ABC):
 
     # --- after one -------------------------------------------------------------------------------
 
+    def uncounted(self) -> str:
+        """Return which sort of denial the host has not counted, or nothing."""
+        kinds = [each for each in ("kill", "notify") if not self._denied(each)]
+        return f"no denial of kind {', '.join(kinds)} was counted" if kinds else ""
+
+    def _denied(self, kind: str) -> float:
+        return self.door.metric("denials_total", plugin="hostile", kind=kind)
+
     def damage(self) -> str:
         """Return what an attack has done to others, or nothing."""
         heard = self.heard()

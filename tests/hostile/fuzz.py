@@ -1,8 +1,8 @@
 """`make fuzz FRAMES=n`: damaged and forged frames for the host's decoder and for what acts on them.
 
 Seeded, so that a failure comes again. Two ways: honest frames with damaged bytes, and well-formed
-arrays of values that hurt. No external fuzzer: the decoder is C code of msgspec without coverage
-hooks, so a fuzzer led by coverage would see only the few lines of Python around it.
+arrays of values that hurt. A fuzzer led by coverage (atheris) was tried and left out: the decoder
+is C code without its hooks, so it sees only the few lines of Python around it.
 """
 
 from __future__ import annotations

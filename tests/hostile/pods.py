@@ -145,7 +145,7 @@ class Pods(Arena):
         (container,) = pod["status"]["containerStatuses"]
         if container["restartCount"] or not container["ready"]:
             return f"the pod's container was restarted, or is not ready: {container}"
-        return ""
+        return self.uncounted()
 
     def close(self) -> None:
         """End the forwarding."""

@@ -328,6 +328,7 @@ def test_the_cluster_finds_what_it_asks_for(host: Host) -> None:
 
 
 def test_every_metric_of_the_contract_is_there(host: Host) -> None:
+    host.call("add", {}, "counted")
     text = host.ask("/metrics").body.decode()
     families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert families == {f"pluginsandbox_{name}" for name in METRICS}

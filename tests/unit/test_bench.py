@@ -8,7 +8,8 @@ import pytest
 
 from pluginsandbox.autoscaler import simulate, trace
 from pluginsandbox.autoscaler.simulate import Model
-from tests.bench import chart, load, rivals, table, traces
+from tests.bench import chart, goals, load, rivals, table, traces
+from tests.bench.goals import Goal
 from tests.bench.table import Spread
 from tests.demo import metrics
 
@@ -31,9 +32,10 @@ def test_what_the_load_prints_is_read_with_what_the_server_paid_for_an_answer() 
     assert run.cpu == pytest.approx(125)
 
 
-@pytest.mark.parametrize(("answered", "held"), [(4.0, True), (3.97, True), (3.9, False)])
+@pytest.mark.parametrize(("answered", "held"), [(1000.0, True), (989.5, True), (988.0, False)])
 def test_a_rate_is_held_by_who_answers_all_but_a_hundredth(answered: float, held: bool) -> None:  # noqa: FBT001
     printed = PRINTED.replace('"rate": 2.0', f'"rate": {answered}')
+    printed = printed.replace('"offered": 4', '"offered": 1000')
     assert load.parse(printed, cpu_seconds=1, seconds=4).held is held
 
 
@@ -44,6 +46,13 @@ def test_a_picture_is_well_formed_and_names_every_row_and_its_figure() -> None:
         root = ET.fromstring(drawn)  # noqa: S314 - our own
         texts = {"".join(each.itertext()) for each in root.iter(TEXT)}
         assert {"ours & <us>", "theirs", "2", "1,000"} <= texts
+
+
+def test_a_goal_is_held_or_missed_by_its_median() -> None:
+    spread = Spread((0.5, 0.9, 2.0))
+    assert [Goal("", limit, spread).held for limit in (1.0, 0.8)] == [True, False]
+    assert [Goal("", limit, spread, least=True).held for limit in (1.0, 0.8)] == [False, True]
+    assert "**missed**" in goals.markdown([Goal("speed", 1.0, spread, least=True, unit=" ms")])
 
 
 def test_bodies_have_the_size_that_is_asked_for() -> None:

@@ -114,7 +114,9 @@ class Scaling(Model):
     """Least number of pods."""
     max_replicas: Replicas | None = None
     """Most pods. Absent: as minReplicas. The autoscaler is on where it is more than that."""
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1, max_length=3), ListMap(("type",))]
+    metrics: Annotated[
+        tuple[Metric, ...], Field(min_length=1, max_length=3), ListMap(("type",))
+    ] = (Metric(type="Concurrency", target=8),)
     """What is measured; the one that asks for most pods wins."""
     stable_window_seconds: Annotated[Int32, Field(ge=6, le=600)] = 60
     """Over how long the usual load is taken. A second far above it is a surge, and answered at

@@ -28,11 +28,6 @@ class RecordError(ValueError):
     """A line is no record; the message says why."""
 
 
-def is_decision(answer: Answer, before: Answer | None) -> bool:
-    """Tell whether an answer is a decision: its count, direction, reason or limit is new."""
-    return answer.direction is not Direction.HOLD or answer != before
-
-
 def inputs(seen: Seen) -> dict[str, int]:
     """Return what decided, as at most 16 whole numbers in thousandths, for the status."""
     facts, need = seen.facts, seen.facts.need

@@ -16,7 +16,6 @@ from pluginsandbox.autoscaler.core import Autoscaler, Seen
 from pluginsandbox.autoscaler.decide import Answer, Pods
 from pluginsandbox.autoscaler.fleet import STEP, Fleet, Queue
 from pluginsandbox.autoscaler.numbers import MILLI
-from pluginsandbox.autoscaler.record import is_decision
 from pluginsandbox.autoscaler.sample import Sample
 from pluginsandbox.autoscaler.trace import Trace
 
@@ -105,9 +104,9 @@ class Ours:
         self._before: Answer | None = None
 
     def tick(self, now: int, sample: Sample | None, pods: Pods) -> int:
-        """Decide, and keep what is a decision."""
+        """Decide, and keep what is a decision: an answer unlike the one before."""
         seen = self._core.tick(now, sample, pods)
-        if is_decision(seen.answer, self._before):
+        if seen.answer != self._before:
             self.decisions.append(seen)
         self._before = seen.answer
         return seen.answer.desired

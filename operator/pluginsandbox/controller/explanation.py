@@ -11,6 +11,7 @@ from pluginsandbox.api.conditions import Condition, ConditionType
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.reasons import REASONS, Reason
 from pluginsandbox.controller import explain, kinds
+from pluginsandbox.controller.children.common import peers_name
 from pluginsandbox.controller.children.deployment import template_hash
 from pluginsandbox.controller.decide import desired_replicas, source_problems
 from pluginsandbox.controller.observed import Observed, controlled_by
@@ -68,13 +69,22 @@ def _there(observed: Observed) -> Iterator[str]:
         if source.files is not None:
             files = _count(len(source.files.keys), "file")
             yield f"ConfigMap {source.name} of plugin {name}: {files}, {source.files.digest}"
-    for kind in _CHILDREN:
-        yield f"{kind.name} {observed.key.name}: {_child(observed, kind)}"
+    for kind, name in _children(observed):
+        yield f"{kind.name} {name}: {_child(observed, kind, name)}"
     yield from _pods(observed)
 
 
-def _child(observed: Observed, kind: kinds.Kind) -> str:
-    live = observed.children.get((kind, observed.key.name))
+def _children(observed: Observed) -> Iterator[tuple[kinds.Kind, str]]:
+    name = observed.key.name
+    yield from ((kind, name) for kind in _CHILDREN)
+    several = desired_replicas(observed.sandbox) > 1
+    for at in ((kinds.SERVICE, peers_name(observed.sandbox)), (kinds.POD_DISRUPTION_BUDGET, name)):
+        if several or at in observed.children:
+            yield at
+
+
+def _child(observed: Observed, kind: kinds.Kind, name: str) -> str:
+    live = observed.children.get((kind, name))
     if live is None:
         return "not there"
     if not controlled_by(live, observed.sandbox):

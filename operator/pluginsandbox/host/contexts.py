@@ -53,7 +53,7 @@ class Binding:
 
     __slots__ = (
         *("born", "calls", "context", "generation", "kept", "lane", "plugin"),
-        *("restored", "state"),
+        *("restored", "state", "taken"),
     )
 
     lane: Lane
@@ -70,6 +70,8 @@ class Binding:
         """Its durable state as of the last answer; None when it has none."""
         self.restored = False
         """It began with durable state of an earlier one."""
+        self.taken = (0, 0)
+        """Fence of the state that it was taken over with from another host."""
 
     def serve(self, lane: Lane) -> None:
         """Have a lane serve it from now on; nothing of it has reached the lane's worker."""
@@ -235,7 +237,7 @@ class ContextTable:
         if cause is None or context.fresh:
             return
         key = (context.tenant, context.name, binding.plugin.name)
-        self._ends.put(key, Tombstone(cause, binding.generation, detail))
+        self._ends.put(key, Tombstone(cause, binding.generation, detail, binding.taken))
 
     def remove(self, context: Context) -> None:
         """Forget a context in which nothing is bound any more."""

@@ -137,6 +137,7 @@ class DurableStore:
             binding = self._table.add_stored(context, plugin, record.epoch, now)
             plugin.bindings += 1
         binding.kept = kept
+        binding.taken = kept.fence
         plugin.durable_bytes += grown
 
     def store(self, binding: Binding, epoch: int, n: int, slots: Slots) -> Refusal:
@@ -171,12 +172,15 @@ class DurableStore:
         binding = context.find(plugin)
         if context.ending or (binding is not None and binding.state is not State.STORED):
             raise RefusedError("Bound", f"{plugin.name} is bound here, or being given back")
+        fence = (record.epoch, record.n)
         if binding is not None and binding.kept is not None:
-            newest = binding.kept.fence
+            stale = fence <= binding.kept.fence
         else:
             ended = self._table.tombstone(record.tenant, record.context, plugin.name)
-            newest = (0, 0) if ended is None else (ended.generation + 1, 0)
-        if (record.epoch, record.n) <= newest:
+            # Generations of hosts are not in step: of another epoch nothing can be said.
+            taken = ended.taken if ended is not None else (0, 0)
+            stale = record.epoch == taken[0] and fence <= taken
+        if stale:
             raise RefusedError("Stale", f"state {record.epoch}/{record.n} was here already")
 
 

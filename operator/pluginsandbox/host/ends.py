@@ -20,6 +20,8 @@ class Tombstone:
     generation: int
     detail: str = ""
     """How its worker died, for the next one to be told."""
+    taken: tuple[int, int] = (0, 0)
+    """Fence of the state that it was taken over with from another host."""
 
 
 class Ends:

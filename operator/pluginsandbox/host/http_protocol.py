@@ -55,6 +55,8 @@ class Handler(Protocol):
     def admit(self, head: Head) -> int:
         """Return how many bytes the body may have.
 
+        By nothing but the head: the same bytes may be taken again and this not be asked.
+
         Raises:
             Problem: The request is refused before its body is read.
 
@@ -79,13 +81,18 @@ class Listener:
         handler: What the door does.
         wheel: Where connections wait for their deadlines.
         clock: Seconds.
+        room: Bytes of bodies that may be here in part, on all connections together.
 
     """
 
-    def __init__(self, handler: Handler, wheel: Wheel, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, handler: Handler, wheel: Wheel, clock: Callable[[], float], room: float = math.inf
+    ) -> None:
         self.handler = handler
         self.wheel = wheel
         self.clock = clock
+        self.room = room
+        """What is left of it."""
         self.connections: set[Connection] = set()
         self.known = KnownHeads()
         self.draining = False
@@ -167,6 +174,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._transport = None
         self._data = b""
+        self._drop_parts()
         self._parser.close()
         self._listener.connections.discard(self)
         self._listener.wheel.disarm(self)
@@ -312,13 +320,22 @@ class Connection(asyncio.Protocol):
             used = missing if missing <= len(data) else None
         self._parts.append(data[:used])
         self._size += len(self._parts[-1])
+        self._listener.room -= len(self._parts[-1])
+        if self._listener.room < 0:
+            detail = "too many bodies are on their way here; send it again later"
+            raise Problem(problems.QUEUE_FULL, detail)
         if used is None:
             return
         self._data = data[used:]
         raw = b"".join(self._parts)
-        self._parts, self._size, self._chunked = [], 0, None
+        self._drop_parts()
         self._complete(raw, raw if chunked is None else bytes(chunked.body))
         self._advance()
+
+    def _drop_parts(self) -> None:
+        """Give back the room that a body had while it came."""
+        self._listener.room += self._size
+        self._parts, self._size, self._chunked = [], 0, None
 
     def _complete(self, raw: bytes, body: bytes, refusal: Problem | None = None) -> None:
         """Hand over a whole request, or say why it is refused."""
@@ -394,7 +411,7 @@ class Connection(asyncio.Protocol):
         self._head = None
         self._refusing = True
         self._data = b""
-        self._parts = []
+        self._drop_parts()
         headers = f"Content-Type: {problems.MEDIA_TYPE}\r\n{problem.headers()}"
         self._write(problem.kind.status, headers, problem.document(), last=True)
         if self._transport.can_write_eof():

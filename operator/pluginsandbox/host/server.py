@@ -20,7 +20,7 @@ import uvloop
 from prometheus_client import disable_created_metrics
 
 from pluginsandbox.api import host_config
-from pluginsandbox.api.host_config import HostConfig
+from pluginsandbox.api.host_config import HostConfig, payload_bytes
 from pluginsandbox.host import loading, proof, shutdown
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.door_admin import AdminDoor
@@ -134,7 +134,8 @@ class Server:
         self._company = company
         self._runtime = runtime
         self._alarm = host.turn(asyncio.get_running_loop())
-        self._callers = Listener(HttpDoor(host), host.wheel, host.clock)
+        room = payload_bytes(host.config.plugins)
+        self._callers = Listener(HttpDoor(host), host.wheel, host.clock, room)
         self._cluster = Listener(AdminDoor(host), host.wheel, host.clock)
         self._sockets: list[asyncio.Server] = []
 

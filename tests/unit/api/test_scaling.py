@@ -30,6 +30,12 @@ def test_the_design_s_example_is_read() -> None:
     assert (found.most, found.schedules[0].time_zone) == (100, "Asia/Shanghai")
 
 
+def test_all_has_its_default_also_in_the_schema() -> None:
+    assert Scaling().metrics[0].target == 8
+    default = structural(Scaling)["properties"]["metrics"]["default"]
+    assert default == [{"type": "Concurrency", "target": 8}]
+
+
 def test_without_a_maximum_there_is_nothing_to_scale() -> None:
     assert Scaling.model_validate({"minReplicas": 3, "metrics": METRICS}).most == 3
 

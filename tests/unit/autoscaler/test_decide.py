@@ -94,7 +94,14 @@ def test_a_schedule_lifts_the_minimum_and_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("paused", "load", "desired"),
-    [("Both", 86, 20), ("ScaleUp", 86, 20), ("ScaleUp", 5, 10), ("ScaleDown", 86, 86)],
+    [
+        ("Both", 86, 20),
+        ("ScaleUp", 86, 20),
+        ("ScaleUp", 21, 20),
+        ("ScaleDown", 19, 20),
+        ("ScaleUp", 5, 10),
+        ("ScaleDown", 86, 86),
+    ],
 )
 def test_a_pause_holds_its_direction_alone(paused: str, load: int, desired: int) -> None:
     found = answer(20, {"need": needs(load)}, paused=paused)

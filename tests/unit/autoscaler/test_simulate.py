@@ -197,6 +197,30 @@ def test_bad_options_are_named(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("yesterday", "must be a time such as 2026"), ("2026-11-27T20:00", "must end with its zone")],
+)
+def test_a_bad_beginning_is_told_with_an_example(
+    files: Path, capsys: pytest.CaptureFixture[str], word: str, said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        run(files, "--at", word)
+    assert said in capsys.readouterr().err
+
+
+def test_a_schedule_holds_at_the_time_that_the_trace_is_said_to_begin(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sale = "{name: sale, schedule: '0 20 * * *', timeZone: Asia/Shanghai, durationSeconds: 60, "
+    with (files / "step.yaml").open("a") as file:
+        file.write(f"    schedules: [{sale} minReplicas: 40}}]\n")
+    assert run(files, "--json", "--at", "2026-11-27T19:59:30+08:00") == 0
+    decisions = json.loads(capsys.readouterr().out)["decisions"]
+    began = next(each for each in decisions if each["reason"] == "Schedule")
+    assert (began["seconds"], began["from"], began["to"]) == (30, 12, 40)
+
+
 def test_help_tells_what_a_trace_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["simulate", "--help"])

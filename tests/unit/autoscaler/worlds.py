@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -34,14 +35,27 @@ def pods(requested: int, ready: int | None = None, coming: int | None = None) ->
 
 
 def play(
-    core: Autoscaler, samples: list[Sample | None], requested: int, first: int = 1
+    core: Autoscaler, samples: list[Sample | None], requested: int, *, late: int = 0
 ) -> list[Seen]:
-    """Tick once a second; pods are there as soon as they are wanted."""
+    """Tick once a second; so many of the pods that are wanted are never ready."""
     seen: list[Seen] = []
-    for second, sample in enumerate(samples, start=first):
-        seen.append(core.tick(BEGIN + second, sample, pods(requested)))
+    for second, sample in enumerate(samples, start=1):
+        there = pods(requested, max(0, requested - late))
+        seen.append(core.tick(BEGIN + second, sample, there))
         requested = seen[-1].answer.desired
     return seen
+
+
+def wander(second: int, chance: random.Random, level: int) -> tuple[Sample | None, int]:
+    """Return a second of a load whose level changes now and then, with bursts and gaps."""
+    if chance.random() < 0.02:
+        level = chance.choice([5, 20, 60])
+    number = level * 1000 * (chance.choice([2, 4]) if chance.random() < 0.03 else 1)
+    queued = chance.choice([0] * 9 + [chance.randrange(number)])
+    refused = chance.choice([0] * 30 + [chance.randrange(3000)])
+    requests = chance.choice([0, number, number // 3])
+    sample = Sample(BEGIN + second, number, queued, requests, refused, number)
+    return (None if chance.random() < 0.1 else sample), level
 
 
 @st.composite
@@ -81,11 +95,14 @@ def policies(draw: st.DrawFn) -> Scaling:
     return policy(
         minReplicas=least,
         maxReplicas=most,
-        metrics=[{"type": kind, "target": draw(st.integers(1, 20))} for kind in kinds],
+        metrics=[{"type": kind, "target": draw(st.sampled_from([1, 1, 8]))} for kind in kinds],
         stableWindowSeconds=draw(st.integers(10, 60)),
         panicWindowSeconds=draw(st.integers(1, 10)),
-        scaleDownDelaySeconds=draw(st.integers(0, 60)),
+        scaleDownDelaySeconds=draw(st.one_of(st.sampled_from([0, 60]), st.integers(0, 60))),
         tolerancePercent=draw(st.sampled_from([0, 0, 10])),
-        rates={"upPercent": draw(st.integers(1, 900)), "downPercent": draw(st.integers(1, 100))},
+        rates={
+            "upPercent": draw(st.sampled_from([1, 50, 900])),
+            "downPercent": draw(st.sampled_from([1, 50, 100])),
+        },
         paused=draw(st.sampled_from(["None", "None", "Both", "ScaleUp", "ScaleDown"])),
     )

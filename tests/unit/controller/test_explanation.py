@@ -36,6 +36,13 @@ def test_an_operator_that_does_not_look_is_the_first_thing_to_look_at() -> None:
     assert "Service shop: not there" in text
 
 
+def test_what_several_pods_need_is_looked_for() -> None:
+    text = explanation(observed(sandbox(replicas=3)))
+    assert "Service shop-peers: not there" in text
+    assert "PodDisruptionBudget shop: not there" in text
+    assert "shop-peers" not in explanation(observed(sandbox(replicas=1)))
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

@@ -302,6 +302,18 @@ def test_what_is_stale_repeated_or_bound_here_is_refused() -> None:
     assert two.plugin("durable").bindings == 0
 
 
+def test_a_state_of_a_host_whose_generations_are_lower_is_not_stale() -> None:
+    one, two = bench(), bench()
+    for _ in range(3):  # bound and ended here before, under higher generations
+        for context in ("a", "b", "c"):
+            count(two, context)
+            two.end(context)
+            two.run()
+    count(one)
+    taken(two, exported(one))
+    assert count(two).answer.result == b"2"
+
+
 def test_what_has_no_place_is_refused() -> None:
     one, two = bench(), Bench(config(plugin("durable", max_contexts=1, durable_bytes=6)))
     for context in ("a", "b"):

@@ -174,3 +174,20 @@ def test_large_answers_arrive_whole() -> None:
     wire.send(GET)
     wire.connection.respond(200, "", b"x" * 100_000)
     assert wire.transport.written.endswith(b"\r\n\r\n" + b"x" * 100_000)
+
+
+def test_bodies_that_come_slowly_on_many_connections_are_bounded_together() -> None:
+    first = Wire(room=2500)
+    wires = [first, *(Wire(listener=first.listener) for _ in range(2))]
+    begun = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n" + b"a" * 900
+    for wire in wires:
+        wire.send(begun)
+    assert [wire.statuses() for wire in wires] == [[], [], [429]]
+    # What is over gives its room back, however it ended.
+    wires[0].send(b"a" * 100)
+    assert wires[0].statuses() == [200]
+    wires[1].connection.connection_lost(None)
+    later = Wire(listener=first.listener)
+    later.send(begun + b"a" * 100)
+    assert later.statuses() == [200]
+    assert first.listener.room == 2500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 import h11
@@ -87,11 +88,13 @@ class Door:
 class Wire:
     """One client of a door."""
 
-    def __init__(self, *, later: bool = False, listener: Listener | None = None) -> None:
+    def __init__(
+        self, *, later: bool = False, listener: Listener | None = None, room: float = math.inf
+    ) -> None:
         self.clock = Clock()
         self.wheel = Wheel()
         self.door = Door(later=later)
-        self.listener = listener or Listener(self.door, self.wheel, self.clock)
+        self.listener = listener or Listener(self.door, self.wheel, self.clock, room)
         self.listener.handler = self.door
         self.transport = FakeTransport()
         self.connection = self.listener()
