@@ -13,6 +13,7 @@ from tests.bench.cores import LOAD_CORE
 from tests.bench.servers import Running
 
 CONTEXTS = 16
+WARM_SECONDS, WARM_RUNS = 0.3, 40
 HELD_SHARE = 0.99
 """Of the requests that were due, at the end of a run, for a rate to count as held."""
 UNDER_WAY = 4
@@ -32,6 +33,8 @@ class Run:
     p999: float
     answers: int
     errors: int
+    waiting: int
+    """Requests without an answer at the end."""
     cpu: float
     """Processor time of the server and all its workers for each answer."""
     held: bool
@@ -80,10 +83,25 @@ def parse(printed: str, cpu_seconds: float, seconds: float) -> Run:
     found = json.loads(printed)
     due = found["offered"] * seconds
     return Run(
-        **{name: found[name] for name in ("rate", "p50", "p99", "p999", "answers", "errors")},
-        cpu=cpu_seconds / found["answers"] * 1e6 if found["answers"] else math.nan,
+        **{name: found[name] for name in ("rate", "p50", "p99", "p999")},
+        **{name: found[name] for name in ("answers", "errors", "waiting")},
+        cpu=cpu_seconds / found["answers"] * 1e6 if found["answers"] else math.inf,
         held=found["rate"] * seconds >= HELD_SHARE * due - UNDER_WAY,
     )
+
+
+def warm(running: Running, size: int) -> None:
+    """Send requests until all of them are answered: its plugins are loaded, its contexts bound.
+
+    Raises:
+        TimeoutError: They never were.
+
+    """
+    for _ in range(WARM_RUNS):
+        found = run(running, size, WARM_SECONDS)
+        if found.answers and not found.errors and not found.waiting:
+            return
+    raise TimeoutError(f"{running.server.name} does not answer all requests")
 
 
 def highest_held(running: Running, size: int, seconds: float, most: float) -> float:

@@ -71,6 +71,8 @@ def _idle() -> tuple[int, int, list[int]]:
 
 def _worker_of_its_own() -> float:
     with running(PER_CONTEXT) as ours:
+        # Host, zygote, and the workers that are kept warm.
+        until("workers are warm", lambda: len(processes.tree(ours.pid)) > 3, seconds=30)
         time.sleep(SETTLED_SECONDS)
         workers = processes.tree(ours.pid)[2:]
         found = []

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -123,7 +122,6 @@ def running(server: Server) -> Iterator[Running]:
         )
         try:
             until(f"{server.name} listens", lambda: _listens(port), seconds=STARTED_SECONDS)
-            time.sleep(0.2)  # warm workers that were started in advance
             yield Running(server, port, process.pid)
         finally:
             process.terminate()

@@ -70,6 +70,7 @@ func run(client client, duration time.Duration, rate float64) report {
 	result := summary(latencies, duration)
 	result.Rate = float64(answered) / duration.Seconds()
 	result.Errors = errors
+	result.Waiting = client.lanes() - len(idle)
 	if rate > 0 {
 		result.Offered = rate
 		result.Waiting = int(rate*duration.Seconds()) - len(latencies)

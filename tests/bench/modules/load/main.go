@@ -27,7 +27,7 @@ type report struct {
 	Max     float64 `json:"max"`
 	Answers int     `json:"answers"`
 	Errors  int     `json:"errors"`  // answers that were no success
-	Waiting int     `json:"waiting"` // requests that were due and had no answer at the end
+	Waiting int     `json:"waiting"` // requests that were sent, or due, and had no answer at the end
 }
 
 func main() {
