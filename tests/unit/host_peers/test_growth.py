@@ -99,7 +99,9 @@ def group() -> Group:
     return group
 
 
-def test_growth_from_12_to_86_moves_no_context_and_binds_none_twice(group: Group) -> None:
+def test_growth_from_12_to_86_moves_no_context_binds_none_twice_and_all_are_found(
+    group: Group,
+) -> None:
     before = group.holders()
     assert len(before) >= CONTEXTS // 2
     group.grow(TO)
@@ -107,13 +109,8 @@ def test_growth_from_12_to_86_moves_no_context_and_binds_none_twice(group: Group
     assert all(len(members) == 1 for members in after.values())
     assert {key: after[key] for key in before} == before
     assert len(after) > len(before)
-
-
-def test_after_growth_every_member_finds_every_context_where_it_was(group: Group) -> None:
-    group.grow(TO)
-    holders = group.holders()
     for context in range(CONTEXTS):
-        members = holders.get(homes.key(b"shop", "", str(context)))
+        members = after.get(homes.key(b"shop", "", str(context)))
         found = group.call(group.chance.choice(group.nodes), context)
         assert found is not None
         assert members is None or [found] == members

@@ -21,7 +21,7 @@ from pluginsandbox.host.peers.node import Node
 from tests.unit.host_peers import world as worlds
 from tests.unit.host_peers.world import Move, World
 
-WALKS = int(os.environ.get("PEERS_WALKS", "600"))
+WALKS = int(os.environ.get("PEERS_WALKS", "400"))
 KEYS = [b"aaaa0", b"aaaa1"]
 # How likely each kind of move is; what ends pods is rare, so that groups live to do something.
 WEIGHTS = {

@@ -30,8 +30,10 @@ ASK_SECONDS = 2.0
 ROUND = 8
 REFUSALS = 2
 """One may meet a process that has just been replaced and listens again at once."""
-# Longer than a name server lags behind, for an address that DNS no longer names.
-SILENT_SECONDS = 3.0
+# For a pod that DNS named once and names no more.
+SILENT_SECONDS = 5.0
+# For one that DNS has not named yet: longer than name servers keep an old answer.
+UNNAMED_SECONDS = 35.0
 SETTLE_SECONDS = 0.02
 
 log = structlog.get_logger(__name__)
@@ -63,6 +65,9 @@ class Group:
         self._resolve = resolve
         self._named: frozenset[str] = frozenset()
         """Addresses of the last answer of DNS that named this one."""
+        self._absent: dict[str, float] = {}
+        """Since when such answers have not named an address, in seconds."""
+        self._once_named: set[str] = set()
         self._greeted: set[str] = set()
         self._refused: dict[str, int] = {}
         self._silent: dict[str, float] = {}
@@ -105,10 +110,17 @@ class Group:
             node.stand(Standing.JOINING)
         found = await self._resolve()
         if node.me.address in found:
-            self._named = found
+            self._note_named(found)
         await self._greet_all(self._to_greet(found))
         if node.standing is Standing.JOINING and self._known_to_all():
             self.enter()
+
+    def _note_named(self, found: frozenset[str]) -> None:
+        self._named = found
+        self._once_named |= found
+        members = {member.address for member in self.node.view.standings}
+        now = time.monotonic()
+        self._absent = {one: self._absent.get(one, now) for one in members - found}
 
     def enter(self) -> None:
         """Become a member that may hold contexts."""
@@ -167,10 +179,17 @@ class Group:
                 log.warning("a pod does not take or hold the group's key", address=address)
             self._greeted.discard(address)
             self._refused.pop(address, None)
-            since = self._silent.setdefault(address, time.monotonic())
-            late = time.monotonic() - since > SILENT_SECONDS
-            if late and self._named and address not in self._named:
+            self._silent.setdefault(address, time.monotonic())
+            if self._vanished(address):
                 self._bury(address, "it is not named any more and does not answer")
+
+    def _vanished(self, address: str) -> bool:
+        """Whether a pod has neither answered nor been named for long enough to be gone."""
+        absent = self._absent.get(address)
+        if absent is None:
+            return False
+        patience = SILENT_SECONDS if address in self._once_named else UNNAMED_SECONDS
+        return time.monotonic() - max(absent, self._silent[address]) > patience
 
     def welcome(self, member: Member, hello: Hello) -> None:
         """Take what a pod answered to a greeting."""
@@ -184,6 +203,7 @@ class Group:
         """Go on with what a new view makes necessary."""
         living = {member.address for member in self.node.view.standings}
         self._greeted &= living | self._named
+        self._once_named &= living | self._named
         self.on_change()
         if self.node.disowned:
             self._wake.set()

@@ -1,0 +1,92 @@
+"""When a pod is believed to be gone: its process has ended, or the cluster took it away."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from pluginsandbox.host.peers.group import Group
+from pluginsandbox.host.peers.keys import Keys
+from pluginsandbox.host.peers.members import Entry, Member, Standing
+from pluginsandbox.host.peers.node import Node
+
+ME, OTHER = "10.0.0.1", "10.0.0.2"
+
+
+class Deaf:
+    """Ways to members that do not answer, each in its manner."""
+
+    def __init__(self) -> None:
+        self.error: Exception = TimeoutError()
+
+    async def greet(self, address: str, seconds: float) -> None:
+        raise self.error
+
+    def forget(self, address: str) -> None:
+        pass
+
+
+class Bench:
+    """A group of two, of which the other does not answer; time passes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.named = frozenset({ME, OTHER})
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        node = Node(Member(ME, 1), lambda: 0)
+        node.learn([(ME, Entry(1, Standing.SERVING)), (OTHER, Entry(1, Standing.SERVING))])
+        self.group = Group(node, Keys(Path("/nowhere")), self.resolve)
+        self.links = Deaf()
+        self.group.links = self.links  # type: ignore[assignment]
+        self.group._settling = None
+
+    async def resolve(self) -> frozenset[str]:
+        return self.named
+
+    async def look(self, seconds: float) -> bool:
+        """Let time pass, look around, and tell whether the other is still believed to be there."""
+        self.now += seconds
+        await self.group.look_around()
+        return Member(OTHER, 1) in self.group.node.view
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+async def test_a_pod_that_dns_names_is_waited_for_however_long_it_is_silent(bench: Bench) -> None:
+    for _ in range(20):
+        assert await bench.look(60)
+
+
+async def test_a_pod_that_dns_names_no_more_is_given_up_when_it_stays_silent(bench: Bench) -> None:
+    assert await bench.look(0)
+    bench.named = frozenset({ME})
+    assert await bench.look(1)
+    assert await bench.look(4)
+    assert not await bench.look(2)
+
+
+async def test_a_pod_that_dns_has_not_named_yet_is_given_the_time_that_name_servers_lag(
+    bench: Bench,
+) -> None:
+    bench.named = frozenset({ME})
+    assert await bench.look(0)
+    assert await bench.look(30)
+    assert not await bench.look(6)
+
+
+async def test_dns_that_does_not_name_this_pod_says_nothing_of_others(bench: Bench) -> None:
+    assert await bench.look(0)
+    bench.named = frozenset()
+    for _ in range(5):
+        assert await bench.look(60)
+
+
+async def test_one_refused_connection_may_be_a_restart_and_two_are_an_end(bench: Bench) -> None:
+    bench.links.error = ConnectionRefusedError()
+    assert await bench.look(1)
+    assert not await bench.look(1)
