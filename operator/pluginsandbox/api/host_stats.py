@@ -1,4 +1,4 @@
-"""What a host tells the operator on `/stats`: how its plugins fare, and whether the wall holds.
+"""What a host tells the operator on `/stats`: its plugins, its wall, and its last two minutes.
 
 Plain data (msgspec), shared by the host that writes it and the operator that reads it. The operator
 takes it for hearsay: it explains and never decides, and every string and list is bounded.
@@ -13,9 +13,16 @@ import msgspec
 MAX_BYTES = 64 << 10
 """Of the whole document."""
 
+SAMPLES = 120
+"""Seconds that are kept: what a restarted autoscaler needs to read its windows back."""
+MAX_COUNT = 10**9
+"""Of anything in one second: thousandths of a million calls. More is a lie."""
+
 PluginState = Literal["Pending", "Loaded", "Failed"]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Word = Annotated[str, msgspec.Meta(max_length=128)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+MAX_TIME = 2**40
 
 
 class PluginStats(msgspec.Struct, frozen=True, rename="camel"):
@@ -41,6 +48,23 @@ class ConfinementStats(msgspec.Struct, frozen=True, rename="camel"):
     """Forbidden acts that were not stopped, for a person."""
 
 
+class HostSample(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One second of a host."""
+
+    time: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
+    """Unix time of its end, in seconds."""
+    concurrency: Count
+    """Mean number of calls in the host, those that wait included, in thousandths."""
+    queued: Count
+    """Mean number of calls that waited, in thousandths."""
+    requests: Count
+    """Calls that came, the refused ones included."""
+    refused: Count
+    """Calls refused for want of room (429)."""
+    contexts: Count
+    """Contexts at its end."""
+
+
 class HostStats(msgspec.Struct, frozen=True, rename="camel"):
     """The whole document; fields of a newer host are ignored."""
 
@@ -57,6 +81,23 @@ def decode(data: bytes) -> HostStats:
 
     """
     return msgspec.json.decode(data, type=HostStats)
+
+
+class HostLoad(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of the document that the autoscaler reads, apart from what only explains."""
+
+    samples: Annotated[tuple[HostSample, ...], msgspec.Meta(max_length=SAMPLES)]
+    """One for each of the last 120 s, oldest first."""
+
+
+def decode_load(data: bytes) -> tuple[HostSample, ...]:
+    """Read the samples of the document.
+
+    Raises:
+        msgspec.DecodeError: It is no such document, or a number is out of bounds.
+
+    """
+    return msgspec.json.decode(data, type=HostLoad).samples
 
 
 def encode(stats: HostStats) -> bytes:

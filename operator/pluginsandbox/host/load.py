@@ -10,27 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-import msgspec
-
-SAMPLES = 120
-"""Seconds that are kept: what a restarted autoscaler needs to read its windows back."""
-
-
-class Sample(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One second of a host."""
-
-    time: int
-    """Unix time of its end, in seconds."""
-    concurrency: int
-    """Mean number of calls in the host, those that wait included, in thousandths."""
-    queued: int
-    """Mean number of calls that waited, in thousandths."""
-    requests: int
-    """Calls that came, the refused ones included."""
-    refused: int
-    """Calls refused for want of room (429)."""
-    contexts: int
-    """Contexts at its end."""
+from pluginsandbox.api.host_stats import SAMPLES, HostSample
 
 
 class Level:
@@ -81,15 +61,15 @@ class Load:
         self.queued = Level(now)
         self.requests = 0
         self.refused = 0
-        self._samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._samples: deque[HostSample] = deque(maxlen=SAMPLES)
         self._last = (now, 0.0, 0.0, 0, 0)
 
-    def sample(self, now: float, unix_time: float, contexts: int) -> Sample:
+    def sample(self, now: float, unix_time: float, contexts: int) -> HostSample:
         """Close a second: keep and return its sample."""
         then, calls_then, queued_then, requests_then, refused_then = self._last
         calls, queued = self.calls.integral(now), self.queued.integral(now)
         seconds = max(now - then, 1e-6)
-        sample = Sample(
+        sample = HostSample(
             time=int(unix_time),
             concurrency=max(0, round((calls - calls_then) / seconds * 1000)),
             queued=max(0, round((queued - queued_then) / seconds * 1000)),
@@ -101,5 +81,5 @@ class Load:
         self._samples.append(sample)
         return sample
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[HostSample]:
         return iter(self._samples)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pluginsandbox.api.host_stats import ConfinementStats, HostStats, PluginStats
+from pluginsandbox.api.host_stats import ConfinementStats, HostSample, HostStats, PluginStats
 from pluginsandbox.host.assembly import Host
-from pluginsandbox.host.load import Sample
 from pluginsandbox.host.plugins import Plugin
 
 VERSION = 1
@@ -35,7 +34,7 @@ class Stats(HostStats, frozen=True, rename="camel", kw_only=True):
     """Calls that came since the start."""
     generation: int
     """Of the host: generations of its bindings are above."""
-    samples: list[Sample]
+    samples: list[HostSample]
     """One for each of the last 120 s, oldest first."""
 
 
