@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"
     PLUGINS_LOADED = "PluginsLoaded"
     CONFINED = "Confined"
+    SCALING_ACTIVE = "ScalingActive"
 
 
 CONDITION_MEANINGS = {
@@ -34,6 +35,7 @@ CONDITION_MEANINGS = {
     ConditionType.STALLED: "The operator cannot get further by itself; the message says what can.",
     ConditionType.PLUGINS_LOADED: "Every plugin is loaded on every ready pod.",
     ConditionType.CONFINED: "Every ready pod has proven that its plugins are confined.",
+    ConditionType.SCALING_ACTIVE: "The number of pods follows the load, as spec.scaling asks.",
 }
 
 

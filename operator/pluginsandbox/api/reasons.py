@@ -54,6 +54,11 @@ class Reason(StrEnum):
     HOSTS_UNREACHABLE = "HostsUnreachable"
     NO_PODS = "NoPods"
 
+    FOLLOWS_LOAD = "FollowsLoad"
+    MANUAL_REPLICAS = "ManualReplicas"
+    SCALING_PAUSED = "ScalingPaused"
+    FIXED_REPLICAS = "FixedReplicas"
+
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
@@ -73,7 +78,7 @@ REASONS: Mapping[Reason, Explanation] = {
         "Ready=True", "As many pods as wanted take calls.", "All is well.", _NONE
     ),
     Reason.SUSPENDED: Explanation(
-        "Ready=True",
+        "Ready=True, ScalingActive=False",
         "There are no pods, as asked.",
         "`spec.operatingMode` is Suspended.",
         "Set `spec.operatingMode: Running` to resume.",
@@ -85,7 +90,7 @@ REASONS: Mapping[Reason, Explanation] = {
         "Set `spec.replicas` to the number of pods you want, or remove it.",
     ),
     Reason.PROGRESSING: Explanation(
-        "Ready=Unknown",
+        "Ready=Unknown, ScalingActive=Unknown",
         "A change is being rolled out.",
         "The spec or a source changed; the condition Reconciling says how far it is.",
         "Wait; after 120 s the condition Stalled names what is in the way.",
@@ -258,15 +263,37 @@ REASONS: Mapping[Reason, Explanation] = {
         "Confined=Unknown", "No pod has reported its proof yet.", "It just started.", "Wait."
     ),
     Reason.HOSTS_UNREACHABLE: Explanation(
-        "PluginsLoaded=Unknown, Confined=Unknown",
-        "The operator cannot read what the hosts report; calls may well be served.",
+        "PluginsLoaded=Unknown, Confined=Unknown, ScalingActive=Unknown",
+        "The operator cannot read what the hosts report; calls may well be served. The number of "
+        "pods stays as it was.",
         "A network policy or a mesh between the operator and port 9090 of the pods.",
         "Let the operator's namespace reach port 9090 of sandbox pods.",
     ),
     Reason.NO_PODS: Explanation(
-        "PluginsLoaded=Unknown, Confined=Unknown",
+        "PluginsLoaded=Unknown, Confined=Unknown, ScalingActive=Unknown",
         "There is no pod that could report.",
         "The sandbox is suspended, scaled to zero, or its first pod has not started.",
         "Nothing, if that is as asked.",
+    ),
+    Reason.FOLLOWS_LOAD: Explanation(
+        "ScalingActive=True", "The number of pods follows the load.", "All is well.", _NONE
+    ),
+    Reason.MANUAL_REPLICAS: Explanation(
+        "ScalingActive=False",
+        "There are as many pods as `spec.replicas` says, whatever the load.",
+        "Somebody set it, by `kubectl scale` or in the manifest.",
+        "To let the load decide again, remove it; the message has the command.",
+    ),
+    Reason.SCALING_PAUSED: Explanation(
+        "ScalingActive=False",
+        "The number of pods is held as it is.",
+        "`spec.scaling.paused` is Both.",
+        "Set `spec.scaling.paused: None` to go on.",
+    ),
+    Reason.FIXED_REPLICAS: Explanation(
+        "ScalingActive=False",
+        "The number of pods is always the same.",
+        "`spec.scaling.maxReplicas` is absent, or equal to minReplicas.",
+        "Set `spec.scaling.maxReplicas` above minReplicas to let it follow the load.",
     ),
 }

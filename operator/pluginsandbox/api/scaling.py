@@ -159,6 +159,11 @@ class Scaling(Model):
     )
 
     @property
+    def on(self) -> bool:
+        """Whether the load decides."""
+        return self.most > self.min_replicas and self.paused != "Both"
+
+    @property
     def most(self) -> int:
         """Most pods, also where maxReplicas is absent."""
         return self.min_replicas if self.max_replicas is None else self.max_replicas

@@ -12,6 +12,7 @@ from pluginsandbox.api.network import NetworkSettings
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.pod import PodSettings
 from pluginsandbox.api.quantity import Between, Bytes, Cpu
+from pluginsandbox.api.scaling import Scaling
 
 Confinement = Literal["Strict", "BestEffort"]
 OperatingMode = Literal["Running", "Suspended"]
@@ -76,6 +77,9 @@ class SandboxSpec(Model):
     pod: PodSettings = PodSettings()
     network: NetworkSettings = NetworkSettings()
     replicas: Annotated[Int32, Field(ge=0, le=1000)] | None = None
-    """Number of pods, set by hand or through the scale subresource. Absent: one pod."""
+    """Number of pods, set by hand or through the scale subresource. Absent: as scaling has it, else
+    one pod."""
+    scaling: Scaling | None = None
+    """How the number of pods follows the load, while replicas is absent."""
     operating_mode: OperatingMode = "Running"
     """Suspended: no pods; the object, its Service and its configuration are kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from pluginsandbox.api.conditions import Condition
 from pluginsandbox.api.model import ListMap, Model
@@ -13,6 +13,7 @@ from pluginsandbox.api.names import MAX_GENERATION, Int32, Name
 PluginState = Literal["Pending", "Loaded", "Failed"]
 
 Count = Annotated[Int32, Field(ge=0, le=2**31 - 1)]
+Word = Annotated[str, StringConstraints(max_length=64)]
 
 
 class PluginStatus(Model):
@@ -28,6 +29,34 @@ class PluginStatus(Model):
     """Pods in which it is loaded."""
     message: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """Why it is not loaded."""
+
+
+class LastDecision(Model):
+    """A step of the autoscaler, and what it was made from."""
+
+    time: AwareDatetime
+    """When."""
+    before: Annotated[Count, Field(alias="from")]
+    """Pods that were wanted before."""
+    to: Count
+    """Pods that are wanted since."""
+    reason: Word
+    """What decided, such as Surge, Load or Schedule."""
+    limited_by: Word = "None"
+    """What kept it from going all the way, such as MaxReplicas."""
+    inputs: Annotated[
+        dict[str, Annotated[Int32, Field(ge=0, le=MAX_GENERATION)]], Field(max_length=16)
+    ]
+    """What it was made from, in thousandths."""
+    revision: Annotated[str, StringConstraints(max_length=256)] | None = None
+    """Of the policy in Git, where annotation pluginsandbox.dev/revision has it."""
+
+
+class ScalingStatus(Model):
+    """What the autoscaler did."""
+
+    last_decision: LastDecision | None = None
+    """The last step."""
 
 
 class SandboxStatus(Model):
@@ -49,3 +78,5 @@ class SandboxStatus(Model):
     """Where to call the plugins from within the cluster."""
     plugins: Annotated[tuple[PluginStatus, ...], Field(max_length=16), ListMap()] = ()
     """How each plugin fares."""
+    scaling: ScalingStatus | None = None
+    """What the autoscaler did."""

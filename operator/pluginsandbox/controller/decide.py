@@ -29,7 +29,6 @@ from pluginsandbox.controller.observed import Observed, Problem, controlled_by
 from pluginsandbox.controller.settings import FIELDS, Settings
 from pluginsandbox.controller.trim import Body
 
-MIN_REPLICAS = 1
 DEFAULT_REPLICAS = 1
 
 
@@ -62,7 +61,7 @@ class Decision:
 def decide(observed: Observed, settings: Settings) -> Decision:
     """Return what should be."""
     sandbox = observed.sandbox
-    replicas = desired_replicas(sandbox)
+    replicas = desired_replicas(observed)
     room = budget(sandbox.spec, settings.memory)
     refused = (*_not_allowed(observed, settings), *_over_limit(sandbox, room))
     if refused:
@@ -91,11 +90,38 @@ def decide(observed: Observed, settings: Settings) -> Decision:
     )
 
 
-def desired_replicas(sandbox: PluginSandbox) -> int:
-    """Return how many pods are wanted."""
-    if sandbox.spec.operating_mode == "Suspended":
+def desired_replicas(observed: Observed) -> int:
+    """Return how many pods are wanted: by the first of these that says so."""
+    spec = observed.sandbox.spec
+    if spec.operating_mode == "Suspended":
         return 0
-    return DEFAULT_REPLICAS if sandbox.spec.replicas is None else sandbox.spec.replicas
+    if spec.replicas is not None:
+        return spec.replicas
+    if spec.scaling is None:
+        return DEFAULT_REPLICAS
+    scaled = observed.scaled
+    if spec.scaling.on and scaled is not None and scaled.policy == spec.scaling:
+        return scaled.desired
+    if spec.scaling.on or spec.scaling.paused == "Both":
+        return _held(observed) or spec.scaling.min_replicas
+    return spec.scaling.min_replicas
+
+
+def least_replicas(sandbox: PluginSandbox) -> int:
+    """Return how many pods must be ready where more are wanted."""
+    scaling = sandbox.spec.scaling
+    return DEFAULT_REPLICAS if scaling is None else scaling.min_replicas
+
+
+def _held(observed: Observed) -> int:
+    """Return the pods that the live Deployment asks for; 0 if there is none of ours.
+
+    The autoscaler never asks for none: such a Deployment was stopped by hand.
+    """
+    live = observed.deployment
+    if live is None or not controlled_by(live, observed.sandbox):
+        return 0
+    return int((live.get("spec") or {}).get("replicas") or 0)
 
 
 def known_files(observed: Observed) -> dict[str, Files]:
@@ -206,12 +232,14 @@ def _monitor(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:
     return ((kinds.POD_MONITOR, pod_monitor.desired(observed.sandbox)),)
 
 
-def _several(observed: Observed, replicas: int) -> bool:
+def several(observed: Observed, replicas: int) -> bool:
     """Tell whether several pods can run, or could: what they need is kept once it is there.
 
     Pods that are leaving still need it, and the key would not change anyway.
     """
-    return replicas > 1 or _found(observed)
+    scaling = observed.sandbox.spec.scaling
+    most = 1 if scaling is None else scaling.most
+    return max(replicas, most) > 1 or _found(observed)
 
 
 def _found(observed: Observed) -> bool:
@@ -221,7 +249,7 @@ def _found(observed: Observed) -> bool:
 
 
 def _peers(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], ...]:
-    if not _several(observed, replicas):
+    if not several(observed, replicas):
         return ()
     sandbox = observed.sandbox
     key = () if _found(observed) else ((kinds.SECRET, peers_secret.desired(sandbox)),)
@@ -229,7 +257,7 @@ def _peers(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], ..
 
 
 def _budget(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], ...]:
-    if not _several(observed, replicas):
+    if not several(observed, replicas):
         return ()
     return ((kinds.POD_DISRUPTION_BUDGET, disruption_budget.desired(observed.sandbox)),)
 

@@ -13,7 +13,7 @@ from pluginsandbox.api.reasons import REASONS, Reason
 from pluginsandbox.controller import explain, kinds
 from pluginsandbox.controller.children.common import peers_name
 from pluginsandbox.controller.children.deployment import template_hash
-from pluginsandbox.controller.decide import desired_replicas, source_problems
+from pluginsandbox.controller.decide import desired_replicas, several, source_problems
 from pluginsandbox.controller.observed import Observed, controlled_by
 from pluginsandbox.controller.status import previous_conditions
 from pluginsandbox.controller.trim import Body
@@ -25,6 +25,7 @@ _QUIET: Mapping[str, str] = {
     ConditionType.READY: "True",
     ConditionType.PLUGINS_LOADED: "True",
     ConditionType.CONFINED: "True",
+    ConditionType.SCALING_ACTIVE: "True",
 }
 """Status of each condition when all is well; the one that tells most comes first."""
 
@@ -53,8 +54,15 @@ def _pods_wanted(observed: Observed) -> str:
     spec = observed.sandbox.spec
     if spec.operating_mode == "Suspended":
         return "no pods: spec.operatingMode is Suspended"
-    why = "spec.replicas is absent" if spec.replicas is None else "spec.replicas says so"
-    return f"{_count(desired_replicas(observed.sandbox), 'pod')}: {why}"
+    if spec.replicas is not None:
+        why = "spec.replicas says so"
+    elif spec.scaling is None:
+        why = "spec.replicas is absent"
+    elif spec.scaling.on:
+        why = f"the load decides, from {spec.scaling.min_replicas} to {spec.scaling.most}"
+    else:
+        why = f"spec.scaling holds them (paused: {spec.scaling.paused})"
+    return f"{_count(desired_replicas(observed), 'pod')}: {why}"
 
 
 def _source(plugin: Plugin) -> str:
@@ -77,9 +85,9 @@ def _there(observed: Observed) -> Iterator[str]:
 def _children(observed: Observed) -> Iterator[tuple[kinds.Kind, str]]:
     name = observed.key.name
     yield from ((kind, name) for kind in _CHILDREN)
-    several = desired_replicas(observed.sandbox) > 1
+    together = several(observed, desired_replicas(observed))
     for at in ((kinds.SERVICE, peers_name(observed.sandbox)), (kinds.POD_DISRUPTION_BUDGET, name)):
-        if several or at in observed.children:
+        if together or at in observed.children:
             yield at
 
 

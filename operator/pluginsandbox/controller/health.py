@@ -1,4 +1,4 @@
-"""The operator's own endpoints: `/healthz`, `/readyz` and `/metrics`, nothing else."""
+"""The operator's own endpoints: `/healthz`, `/readyz`, `/metrics` and `/decisions`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from pluginsandbox.controller.decisions import Decisions
+from pluginsandbox.controller.kinds import Key
+
 
 class HealthServer:
     """Serves probes and metrics.
@@ -14,22 +17,30 @@ class HealthServer:
     Args:
         registry: Of the metrics.
         ready: Says what is still missing; empty when the operator is ready.
+        decisions: Of the autoscaler.
         host: Address to listen on.
         port: Port to listen on; 0 = any free one.
 
     """
 
     def __init__(
-        self, registry: CollectorRegistry, ready: Callable[[], str], host: str, port: int
+        self,
+        registry: CollectorRegistry,
+        ready: Callable[[], str],
+        decisions: Decisions,
+        host: str,
+        port: int,
     ) -> None:
         self._registry = registry
         self._ready = ready
+        self._decisions = decisions
         self._host = host
         self.port = port
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/decisions", self._decided)
         self._runner = web.AppRunner(
             application, access_log=None, handle_signals=False, shutdown_timeout=1.0
         )
@@ -60,3 +71,8 @@ class HealthServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         body = generate_latest(self._registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _decided(self, request: web.Request) -> web.Response:
+        key = Key(request.query.get("namespace", ""), request.query.get("name", ""))
+        body = self._decisions.document(key)
+        return web.Response(body=body, content_type="application/json")

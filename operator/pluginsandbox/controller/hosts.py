@@ -1,7 +1,6 @@
-"""Reads `/stats` of sandbox pods: the second rim of the controller, towards untrusted hosts.
+"""What hosts tell of their plugins and their wall, remembered by sandbox and pod.
 
-Hosts run next to other people's code: an answer is bounded in time and size, checked against its
-schema, and a host that does not answer costs little, since it is asked ever more rarely.
+A host that does not answer costs little, since it is asked ever more rarely.
 """
 
 from __future__ import annotations
@@ -10,17 +9,13 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Hashable, Sequence
 
-import aiohttp
-import msgspec
-
 from pluginsandbox.api import host_stats
 from pluginsandbox.api.host_stats import HostStats
 from pluginsandbox.controller.children.common import ADMIN_PORT
 from pluginsandbox.controller.kinds import Key
+from pluginsandbox.controller.stats_door import StatsDoor, UnreadableError
 from pluginsandbox.controller.trim import Body
 
-TOTAL_SECONDS = 1.0
-CONNECT_SECONDS = 0.25
 FRESH_SECONDS = 30.0
 """What was read is believed for so long, unless the pod changed."""
 UNREADY_FRESH_SECONDS = 2.0
@@ -53,9 +48,8 @@ class Hosts:
 
     def __init__(self, clock: Callable[[], float], port: int = ADMIN_PORT) -> None:
         self._clock = clock
-        self._port = port
+        self._door = StatsDoor(port)
         self._hosts: dict[Key, dict[str, _Host]] = {}
-        self._session: aiohttp.ClientSession | None = None
 
     async def read(self, key: Key, pods: Sequence[tuple[Body, bool]]) -> dict[str, HostStats]:
         """Return what the hosts of a sandbox tell, asking those of which little is known.
@@ -91,8 +85,7 @@ class Hosts:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._door.close()
 
     def _is_due(self, host: _Host, pod: Body, *, ready: bool) -> bool:
         signature = (ready, _restarts(pod))
@@ -108,8 +101,8 @@ class Hosts:
     async def _ask(self, host: _Host, address: str, fresh: float, room: asyncio.Semaphore) -> None:
         try:
             async with room:
-                host.stats = await self._fetch(address)
-        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError, ValueError):
+                host.stats = await self._door.read(address, host_stats.decode)
+        except UnreadableError:
             host.failures += 1
             pause = FIRST_PAUSE_SECONDS * 2.0 ** min(host.failures - 1, 8)
             host.next_try = self._clock() + min(pause, LAST_PAUSE_SECONDS)
@@ -117,28 +110,6 @@ class Hosts:
             host.failures = 0
             host.read_at = self._clock()
             host.next_try = host.read_at + fresh
-
-    async def _fetch(self, address: str) -> HostStats:
-        if self._session is None:
-            # A host is asked rarely: a kept connection would only be one more open file.
-            connector = aiohttp.TCPConnector(force_close=True, limit=64)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
-            )
-        host = f"[{address}]" if ":" in address else address
-        url = f"http://{host}:{self._port}/stats"
-        async with self._session.get(url, allow_redirects=False) as answer:
-            if answer.status != 200:  # noqa: PLR2004 - the one that carries statistics
-                raise ValueError(f"/stats answered {answer.status}")
-            data = await answer.content.read(host_stats.MAX_BYTES + 1)
-            while len(data) <= host_stats.MAX_BYTES:
-                more = await answer.content.read(host_stats.MAX_BYTES + 1 - len(data))
-                if not more:
-                    return host_stats.decode(data)
-                data += more
-        raise ValueError(f"/stats is over {host_stats.MAX_BYTES} bytes")
 
 
 def _restarts(pod: Body) -> tuple[int, ...]:

@@ -56,7 +56,8 @@ async def _look(cluster: Cluster, key: Key) -> Observed | None:
         store.replace(kind, key.namespace, found, "0")
     store.put(kinds.SANDBOX, body)
     settings = Settings(monitoring=Monitoring(pod_monitor=False))
-    observer = Observer(store, cluster, _Unasked(time.monotonic), settings, time.monotonic)
+    hosts = _Unasked(time.monotonic)
+    observer = Observer(store, cluster, hosts, settings, time.monotonic, lambda _: None)
     envelope = {"apiVersion": kinds.SANDBOX.api_version, "kind": kinds.SANDBOX.name}
     sandbox = PluginSandbox.read({**body, **envelope})
     return await observer.listen(await observer.observe(key, sandbox, dt.datetime.now(dt.UTC)))

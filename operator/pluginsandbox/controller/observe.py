@@ -19,7 +19,7 @@ from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.errors import ControllerError
 from pluginsandbox.controller.hosts import Hosts
 from pluginsandbox.controller.kinds import Key, Kind
-from pluginsandbox.controller.observed import Observed
+from pluginsandbox.controller.observed import Observed, Scaled
 from pluginsandbox.controller.settings import Settings
 from pluginsandbox.controller.sources import Sources
 from pluginsandbox.controller.store import Store
@@ -51,6 +51,7 @@ class Observer:
         hosts: What pods tell.
         settings: The administrator's configuration.
         clock: Monotonic seconds.
+        scaled: What the autoscaler says of a sandbox.
 
     """
 
@@ -61,8 +62,10 @@ class Observer:
         hosts: Hosts,
         settings: Settings,
         clock: Callable[[], float],
+        scaled: Callable[[Key], Scaled | None],
     ) -> None:
         self._store = store
+        self._scaled = scaled
         self._cluster = cluster
         self._hosts = hosts
         self._sources = Sources(store, cluster)
@@ -123,6 +126,7 @@ class Observer:
             children=children,
             snapshots=snapshots,
             pods=tuple(store.owned(kinds.POD, key)),
+            scaled=self._scaled(key),
         )
 
     def forget(self, key: Key) -> None:

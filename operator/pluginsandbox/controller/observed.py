@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pluginsandbox.api.host_stats import HostStats
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.sandbox import PluginSandbox
+from pluginsandbox.api.scaling import Scaling
+from pluginsandbox.api.status import LastDecision
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children.config_snapshot import Files
 from pluginsandbox.controller.kinds import Key, Kind
@@ -48,6 +50,26 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """What the autoscaler says of a sandbox.
+
+    Args:
+        policy: By which it decided; of another policy than the spec's it says nothing.
+        desired: Pods that are wanted.
+        limit: What keeps them from being as many as the load asks for; empty if nothing does.
+        blind: Whether the hosts cannot be read, so that the number is held.
+        last: The last step, if one was made by this process.
+
+    """
+
+    policy: Scaling
+    desired: int
+    limit: str
+    blind: bool
+    last: LastDecision | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """All that one reconcile knows of the cluster.
 
@@ -66,6 +88,7 @@ class Observed:
         mount_failures: What the kubelet says of volumes that it cannot mount, by the pod's uid.
         pod_monitors: Whether PodMonitors are wanted and possible.
         now: Wall clock.
+        scaled: What the autoscaler says; None where it is off, or has not looked yet.
 
     """
 
@@ -83,6 +106,7 @@ class Observed:
     mount_failures: Mapping[str, str]
     pod_monitors: bool
     now: dt.datetime
+    scaled: Scaled | None = None
 
     @property
     def deployment(self) -> Body | None:

@@ -25,6 +25,7 @@ from pluginsandbox.controller import connection
 from pluginsandbox.controller.apply import Applier
 from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.decisions import Decisions
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.events import Recorder
 from pluginsandbox.controller.health import HealthServer
@@ -35,6 +36,7 @@ from pluginsandbox.controller.observe import Observer
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.reconcile import Reconciler
 from pluginsandbox.controller.report import Reporter
+from pluginsandbox.controller.scaler import Scaler
 from pluginsandbox.controller.settings import Settings
 from pluginsandbox.controller.store import Store
 from pluginsandbox.controller.watch import Watch
@@ -90,9 +92,20 @@ class Operator:
         self._hosts = Hosts(clock)
         self._recorder = Recorder(cluster, identity, clock)
         self.watch = Watch(self.store, self.queue, cluster, client, namespaces)
+        decisions = Decisions()
+        self._scaler = Scaler(
+            self.store,
+            self.metrics,
+            decisions,
+            wall=clocks.wall,
+            wanted=self.queue.add,
+            announce=self._recorder.announce,
+        )
         self._reconciler = Reconciler(
             store=self.store,
-            observer=Observer(self.store, cluster, self._hosts, settings, clock),
+            observer=Observer(
+                self.store, cluster, self._hosts, settings, clock, self._scaler.scaled
+            ),
             applier=Applier(self.store, cluster),
             reporter=Reporter(self.store, cluster, clock),
             recorder=self._recorder,
@@ -100,7 +113,7 @@ class Operator:
             metrics=self.metrics,
             clocks=clocks,
         )
-        self.health = HealthServer(self.metrics.registry, self._missing, host, port)
+        self.health = HealthServer(self.metrics.registry, self._missing, decisions, host, port)
         self._stopping = False
         self._busy: set[asyncio.Task[Any] | None] = set()
 
@@ -115,7 +128,12 @@ class Operator:
         log.info("operator started", port=self.health.port)
         background = [
             asyncio.create_task(each)
-            for each in (self.watch.run(), self.lease.run(), self._recorder.run())
+            for each in (
+                self.watch.run(),
+                self.lease.run(),
+                self._recorder.run(),
+                self._scaler.run(self._leading),
+            )
         ]
         workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
         stopping = asyncio.create_task(stop.wait())
@@ -203,6 +221,9 @@ class Operator:
         if leading:
             for key in self.store.sandboxes():
                 self.queue.add(key)
+
+    def _leading(self) -> bool:
+        return self.lease.held and self.watch.synced.is_set()
 
     def _missing(self) -> str:
         if self._stopping:

@@ -23,11 +23,11 @@ from pluginsandbox.api.conditions import (
 )
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import SandboxStatus
-from pluginsandbox.controller import explain, hosts_say
+from pluginsandbox.controller import explain, hosts_say, scaling_say
 from pluginsandbox.controller.children import service
 from pluginsandbox.controller.children.common import selector
 from pluginsandbox.controller.children.deployment import STALL_SECONDS
-from pluginsandbox.controller.decide import MIN_REPLICAS, Decision
+from pluginsandbox.controller.decide import DEFAULT_REPLICAS, Decision, least_replicas
 from pluginsandbox.controller.observed import Observed, Problem
 from pluginsandbox.controller.trim import Body
 
@@ -57,18 +57,20 @@ class Counts:
     replicas: int
     updated: int
     ready: int
+    least: int = DEFAULT_REPLICAS
 
     @property
     def minimum(self) -> int:
         """Pods that must be ready."""
-        return min(self.desired, MIN_REPLICAS)
+        return min(self.desired, self.least)
 
 
 def counts(observed: Observed, decision: Decision) -> Counts:
     """Return how many pods there are."""
     status = (observed.deployment or {}).get("status") or {}
-    numbers = (int(status.get(name) or 0) for name in _COUNTED)
-    return Counts(decision.replicas, *numbers)
+    replicas, updated, ready = (int(status.get(name) or 0) for name in _COUNTED)
+    least = least_replicas(observed.sandbox)
+    return Counts(decision.replicas, replicas, updated, ready, least)
 
 
 _COUNTED = ("replicas", "updatedReplicas", "readyReplicas")
@@ -92,6 +94,8 @@ def report(
         ConditionType.PLUGINS_LOADED: hosts_say.plugins_loaded(observed, decision),
         ConditionType.CONFINED: hosts_say.confined(observed, decision),
     }
+    scaling = scaling_say.active(observed, pods.ready, previous_conditions(observed.status))
+    verdicts |= {ConditionType.SCALING_ACTIVE: scaling} if scaling else {}
     return SandboxStatus(
         observed_generation=observed.sandbox.metadata.generation,
         conditions=_conditions(observed, verdicts),
@@ -101,6 +105,7 @@ def report(
         selector=",".join(f"{key}={value}" for key, value in selector(observed.sandbox).items()),
         endpoint=service.endpoint(observed.sandbox),
         plugins=hosts_say.plugins(observed, decision),
+        scaling=scaling_say.told(observed),
     )
 
 

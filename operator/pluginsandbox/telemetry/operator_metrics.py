@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 RECONCILE_BUCKETS = (1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 READY_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+LAG_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 PREFIX = "pluginsandbox_"
 
@@ -52,6 +53,18 @@ class OperatorMetrics:
         )
         self.ready_replicas = Gauge(
             PREFIX + "ready_replicas", "Pods ready.", objects, registry=self.registry
+        )
+        self.scale_decisions = Counter(
+            PREFIX + "scale_decisions",
+            "Decisions of the autoscaler, by direction and by what decided.",
+            ("direction", "reason"),
+            registry=self.registry,
+        )
+        self.scale_decision_lag = Histogram(
+            PREFIX + "scale_decision_lag_seconds",
+            "Time from the end of the second that a step answers to the decision.",
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
         )
         self.queue_depth = Gauge(
             PREFIX + "queue_depth", "Objects that wait for a reconcile.", registry=self.registry

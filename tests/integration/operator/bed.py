@@ -322,6 +322,8 @@ class FakeHosts:
             "confinement": {"holds": True, "landlockAbi": 7},
         }
         self.asked = 0
+        self.calls = 0
+        """Calls in progress in each pod, in each of the last 120 seconds."""
         numbers = (secrets.randbelow(254) + 1 for _ in range(3))
         self.address = ".".join(map(str, (127, *numbers)))  # other sessions have their own
 
@@ -342,7 +344,13 @@ class FakeHosts:
         self.asked += 1
         if isinstance(self.stats, bytes):
             return web.Response(body=self.stats)
-        return web.json_response(self.stats)
+        return web.json_response({"samples": self._samples(), **self.stats})
+
+    def _samples(self) -> list[Body]:
+        now = int(dt.datetime.now(dt.UTC).timestamp())
+        numbers = {"concurrency": self.calls * 1000, "queued": 0, "requests": self.calls}
+        numbers |= {"refused": 0, "contexts": 0}
+        return [{"time": now - ago, **numbers} for ago in reversed(range(120))]
 
 
 def source(name: str = "counter", text: str = "a = 1\n", *, labelled: bool = True) -> Body:

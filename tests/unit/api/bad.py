@@ -14,6 +14,26 @@ VALUES = "values must be set with operator In or NotIn"
 BAD = (
     *BAD_PLUGINS,
     Bad(
+        "more pods at least than at most",
+        {"scaling": {"minReplicas": 3, "maxReplicas": 2}},
+        "maxReplicas must be at least minReplicas",
+    ),
+    Bad(
+        "a thousand pods and one",
+        {"scaling": {"maxReplicas": 1001}},
+        "less than or equal to 1000",
+    ),
+    Bad(
+        "a pod that carries nothing",
+        {"scaling": {"metrics": [{"type": "Concurrency", "target": 0}]}},
+        "greater than or equal to 1",
+    ),
+    Bad(
+        "windows the wrong way round",
+        {"scaling": {"stableWindowSeconds": 10, "panicWindowSeconds": 11}},
+        "panicWindowSeconds must be at most stableWindowSeconds",
+    ),
+    Bad(
         "idle for ever",
         {"contexts.idleTimeoutSeconds": 604_801},
         "less than or equal to 604800",
@@ -188,9 +208,9 @@ BAD = (
     ),
     Bad(
         "field of another day",
-        {"scaling.minReplicas": 2},
-        'unknown field "spec.scaling"',
-        "spec.scaling: no such field; there are: contexts, host,",
+        {"rollout.strategy": "Canary"},
+        'unknown field "spec.rollout"',
+        "spec.rollout: no such field; there are: contexts, host,",
     ),
     Bad(
         "memory limit of the pod",

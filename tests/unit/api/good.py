@@ -7,6 +7,38 @@ from tests.unit.api.objects import DIGEST, PLUGIN
 
 GOOD = (
     Good("least", {}),
+    Good("scaling by default", {"scaling": {}}),
+    Good("scaling of one number", {"scaling": {"minReplicas": 3, "maxReplicas": 3}}),
+    Good(
+        "all of scaling",
+        {
+            "scaling": {
+                "minReplicas": 2,
+                "maxReplicas": 1000,
+                "metrics": [
+                    {"type": "Concurrency", "target": 8},
+                    {"type": "RequestsPerSecond", "target": 100},
+                    {"type": "Contexts", "target": 500},
+                ],
+                "stableWindowSeconds": 600,
+                "panicWindowSeconds": 60,
+                "scaleDownDelaySeconds": 0,
+                "tolerancePercent": 10,
+                "rates": {"upPercent": 100, "downPercent": 10},
+                "schedules": [
+                    {
+                        "name": "sale",
+                        "schedule": "0 20 * * *",
+                        "durationSeconds": 7200,
+                        "timeZone": "Asia/Shanghai",
+                        "minReplicas": 40,
+                    }
+                ],
+                "forecast": {},
+                "paused": "ScaleDown",
+            }
+        },
+    ),
     Good("name of one letter", {"metadata.name": "a"}),
     Good("longest name", {"metadata.name": "a" * 50}),
     Good("peers within the name", {"metadata.name": "my-peers-2"}),

@@ -26,7 +26,7 @@ def test_a_bad_object_is_refused_with_the_reason(case: Bad) -> None:
 
 
 def test_fields_of_another_day_are_ignored_when_the_operator_reads() -> None:
-    newer = sandbox(**{"scaling.minReplicas": 2, "plugins.0.priority": 1, "/extra": True})
+    newer = sandbox(**{"rollout.strategy": "Canary", "plugins.0.priority": 1, "/extra": True})
     assert PluginSandbox.read(newer) == PluginSandbox.read(sandbox())
 
 

@@ -1,0 +1,164 @@
+"""The number of pods follows the load that hosts tell of, on a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from pluginsandbox.controller import kinds
+from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
+
+pytestmark = pytest.mark.cluster
+
+POLICY: dict[str, Any] = {
+    "minReplicas": 1,
+    "maxReplicas": 4,
+    "metrics": [{"type": "Concurrency", "target": 1}],
+    "stableWindowSeconds": 6,
+    "panicWindowSeconds": 1,
+    "scaleDownDelaySeconds": 1,
+    "rates": {"downPercent": 100},
+}
+MANUAL_END = 'kubectl patch psb shop -n {} --type merge -p \'{{"spec":{{"replicas":null}}}}\''
+
+
+async def pods(bed: Bed, count: int) -> None:
+    """Wait until exactly so many pods are wanted, there and ready."""
+
+    async def there() -> bool:
+        status = await bed.status()
+        numbers = {status.get(name) for name in ("replicas", "readyReplicas", "desiredReplicas")}
+        return numbers == {count}
+
+    await eventually(f"{count} pods", there, seconds=60)
+
+
+async def spec(bed: Bed) -> str:
+    body = await bed.get(kinds.SANDBOX)
+    assert body is not None
+    return json.dumps([body["spec"], body["metadata"]["generation"]])
+
+
+async def last(bed: Bed) -> Any:
+    return ((await bed.status()).get("scaling") or {}).get("lastDecision") or {}
+
+
+async def test_pods_come_with_the_load_and_go_with_it_and_the_spec_stays_as_it_is(
+    bed: Bed,
+) -> None:
+    async with bed.operator() as operator:
+        await bed.put(source())
+        body = sandbox(scaling=POLICY)
+        body["metadata"]["annotations"] = {"pluginsandbox.dev/revision": "abc123"}
+        await bed.put(body)
+        await pods(bed, 1)
+        assert await bed.get(kinds.SECRET, f"{SANDBOX}-peers"), "ready for several pods"
+        await bed.until("ScalingActive", "True", "FollowsLoad")
+        before = await spec(bed)
+        bed.hosts.calls = 4
+        await pods(bed, 4)
+        up = await last(bed)
+        assert (up["from"], up["to"], up["revision"]) == (1, 4, "abc123")
+        assert up["inputs"]["lastSecond"] == 4000
+        assert len(up["inputs"]) <= 16
+        assert "MaxReplicas" in await bed.until("ScalingActive", "True", "FollowsLoad")
+        bed.hosts.calls = 0
+        await pods(bed, 1)
+        assert (await last(bed))["to"] == 1
+        assert await spec(bed) == before, "nothing that Git owns was written"
+        assert (await bed.condition("Reconciling"))[:2] == ("False", "RolledOut")
+        (sets,) = await bed.find(kinds.REPLICA_SET)
+        assert sets, "no roll-out came of it"
+        await eventually("an Event", lambda: bed.events("ScaledUp"))
+        address = f"http://127.0.0.1:{operator.health.port}/decisions"
+        query = {"namespace": bed.namespace, "name": SANDBOX}
+        async with aiohttp.ClientSession() as session, session.get(address, params=query) as answer:
+            kept = await answer.json()
+        steps = [(each["from"], each["to"]) for each in kept if each["direction"] != "Hold"]
+        assert steps[0] == (1, 4)
+        assert steps[-1][1] == 1
+        lags = operator.metrics.registry.get_sample_value(
+            "pluginsandbox_scale_decision_lag_seconds_count"
+        )
+        assert lags == len(steps)
+
+
+async def test_a_number_set_by_hand_holds_until_it_is_taken_away(bed: Bed) -> None:
+    async with bed.operator():
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY))
+        await pods(bed, 1)
+        path = kinds.SANDBOX.path(bed.namespace, SANDBOX)
+        merge = "application/merge-patch+json"
+        bed.hosts.calls = 4
+        await bed.write("PATCH", path, {"spec": {"replicas": 6}}, merge)
+        await pods(bed, 6)
+        message = await bed.until("ScalingActive", "False", "ManualReplicas")
+        assert MANUAL_END.format(bed.namespace) in message
+        await bed.write("PATCH", path, {"spec": {"replicas": None}}, merge)
+        await pods(bed, 4)
+        await bed.until("ScalingActive", "True", "FollowsLoad")
+
+
+async def test_hosts_that_lie_or_cannot_be_read_never_move_the_number(bed: Bed) -> None:
+    async with bed.operator():
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY))
+        bed.hosts.calls = 3
+        await pods(bed, 4)
+        plain = bed.hosts.stats
+        for lie in (-1, 10**12, 1.5, None, "many"):
+            sample = {"time": 2**31, "concurrency": lie, "queued": 0, "requests": 0}
+            bed.hosts.stats = plain | {"samples": [sample | {"refused": 0, "contexts": 0}]}
+            await asyncio.sleep(1)
+        message = await bed.until("ScalingActive", "Unknown", "HostsUnreachable")
+        assert "there stay 4" in message
+        assert (await bed.status())["desiredReplicas"] == 4
+        bed.hosts.stats = plain
+        bed.hosts.calls = 0
+        await pods(bed, 1)
+        await bed.until("ScalingActive", "True", "FollowsLoad")
+
+
+async def test_a_new_operator_takes_no_pod_away_and_reads_the_windows_back(bed: Bed) -> None:
+    async with bed.operator():
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY | {"scaleDownDelaySeconds": 60}))
+        bed.hosts.calls = 1
+        await pods(bed, 1)
+        bed.hosts.calls = 3
+        await pods(bed, 4)
+        made = await last(bed)
+    seen = set()
+    async with bed.operator() as operator:
+
+        async def looked() -> bool:
+            status = await bed.status()
+            seen.add((status["desiredReplicas"], (await bed.condition("ScalingActive"))[0]))
+            return operator._scaler.scaled(kinds.Key(bed.namespace, SANDBOX)) is not None
+
+        await eventually("a first look", looked)
+        await asyncio.sleep(3)  # long enough for steps that must not come
+        await looked()
+        assert seen == {(4, "True")}
+        assert await last(bed) == made
+
+
+async def test_a_pause_holds_the_pods_and_equal_bounds_fix_them(bed: Bed) -> None:
+    async with bed.operator():
+        await bed.put(source())
+        bed.hosts.calls = 3
+        await bed.put(sandbox(scaling=POLICY))
+        await pods(bed, 4)
+        await bed.put(sandbox(scaling=POLICY | {"paused": "Both"}))
+        await bed.until("ScalingActive", "False", "ScalingPaused")
+        bed.hosts.calls = 0
+        await asyncio.sleep(3)  # long enough for a step that must not come
+        await pods(bed, 4)
+        await bed.put(sandbox(scaling=POLICY | {"maxReplicas": 2, "minReplicas": 2}))
+        await bed.until("ScalingActive", "False", "FixedReplicas")
+        await pods(bed, 2)
