@@ -93,6 +93,17 @@ async def test_everything_holds_here_and_nothing_is_left(bed: Bed) -> None:
     await until(lambda: not bed.runtime.workers)
 
 
+async def test_a_machine_too_busy_for_the_proof_is_no_gap_in_the_wall(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again: a pod that started in a bad minute must not be refused for ever."""
+    monkeypatch.setattr(proof, "_SECONDS", 0.0)
+    with pytest.raises(TimeoutError, match="the proof of the wall took more than"):
+        await proof.prove(bed.runtime)
+    monkeypatch.setattr(proof, "_SECONDS", SECONDS)
+    assert (await proof.prove(bed.runtime)).acts
+
+
 async def prove(*words: str, wrapper: tuple[str, ...] = (), **environment: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *wrapper or (sys.executable,),

@@ -50,6 +50,9 @@ async def prove(runtime: PythonRuntime) -> Confinement:
     Returns:
         What held and what did not; an act that could not be tried is not held.
 
+    Raises:
+        TimeoutError: The machine is too busy to tell; to be tried again.
+
     """
     sibling = _Prober(())
     probers = [_Prober(REFUSED), *(_Prober((name,)) for name in FATAL)]
@@ -61,8 +64,8 @@ async def prove(runtime: PythonRuntime) -> Confinement:
                 targets = stand_ins.targets(runtime.zygote_pid or 0, workers[0].pid)
                 await asyncio.gather(*(prober.attempt(targets) for prober in probers))
             seen = _seen(workers[0].pid)
-        except TimeoutError:
-            seen = Act(SEEN, held=False, detail="the proof took too long")
+        except TimeoutError as error:
+            raise TimeoutError(f"the proof of the wall took more than {_SECONDS:g} s") from error
         finally:
             for worker in workers:
                 worker.kill()
