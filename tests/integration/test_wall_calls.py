@@ -113,7 +113,8 @@ async def test_payloads_of_any_size_go_and_come(bed: Bed, size: int) -> None:
     text = os.urandom(size // 2).hex()
     for _ in range(3):
         assert await worker.call("echo", text=text) == text
-    assert descriptors() == before
+    # The worker that prepared the plugin may still have been on its way out.
+    assert descriptors() <= before
     assert await worker.run(OPEN_DESCRIPTORS) == "4"
 
 
