@@ -450,7 +450,8 @@ class Invoker:
         leaving = {errand.binding for errand in errands}
         for binding in [kept for kept in lane.bindings.values() if kept not in leaving]:
             self._lose(binding, lane, end, now, measured)
-            measured = None  # it is the worker's, and counted once
+            if binding.state is State.GONE:
+                measured = None  # it is the worker's, and counted once
         if lane.plugin.pool is not None:
             lane.plugin.pool.lost(lane, end, now)
         for errand in errands:
