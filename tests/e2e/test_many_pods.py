@@ -145,10 +145,11 @@ def test_the_key_is_replaced_by_two_keys_under_load(serving: Serving) -> None:
 
 
 def replace_key(kubectl: Kubectl, namespace: str, data: dict[str, str]) -> None:
-    """Replace the Secret as docs/many-pods.md says, and wait until every pod has read it."""
+    """Replace the key as docs/many-pods.md says, and wait until every pod has read it."""
     before = keys_read(kubectl, namespace)
-    change = json.dumps([{"op": "replace", "path": "/data", "value": data}])
-    kubectl("patch", "secret", "tally-peers", "-n", namespace, "--type=json", "-p", change)
+    metadata = {"name": "tally-peers-rotation", "namespace": namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+    kubectl.apply(json.dumps(secret))
 
     def read() -> bool:
         pods.hurry(kubectl, namespace, "tally")

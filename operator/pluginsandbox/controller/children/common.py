@@ -60,6 +60,11 @@ def peers_name(sandbox: PluginSandbox) -> str:
     return f"{sandbox.metadata.name}-peers"
 
 
+def peers_rotation_name(sandbox: PluginSandbox) -> str:
+    """Return the name of the Secret by which an administrator replaces the peers' key."""
+    return f"{peers_name(sandbox)}-rotation"
+
+
 def manifest(kind: Kind, sandbox: PluginSandbox, name: str, **parts: Any) -> Manifest:
     """Return a child's manifest: owned and labelled, with `parts` beside its metadata.
 

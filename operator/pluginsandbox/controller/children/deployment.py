@@ -26,6 +26,7 @@ from pluginsandbox.controller.children.common import (
     labels,
     manifest,
     peers_name,
+    peers_rotation_name,
     selector,
     short_hash,
     stable_selector,
@@ -168,9 +169,14 @@ def _volumes(sandbox: PluginSandbox, snapshot: Snapshot) -> list[dict[str, Any]]
 
 
 def _peers_volume(sandbox: PluginSandbox) -> dict[str, Any]:
-    """Return the volume with the key of the peers, optional so that scaling changes no template."""
-    source = {"secretName": peers_name(sandbox), "optional": True, "defaultMode": _READ_ONLY}
-    return {"name": PEERS, "secret": source}
+    """Return the volume with the keys of the peers, optional so that scaling changes no template.
+
+    Of files with one name the kubelet takes the one that is named last, so an administrator's
+    Secret goes before our own, which nobody can change.
+    """
+    names = (peers_name(sandbox), peers_rotation_name(sandbox))
+    sources = [{"secret": {"name": name, "optional": True}} for name in names]
+    return {"name": PEERS, "projected": {"sources": sources, "defaultMode": _READ_ONLY}}
 
 
 def _plugin_volume(plugin: Plugin, snapshot: Snapshot) -> dict[str, Any]:

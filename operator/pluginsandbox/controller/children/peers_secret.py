@@ -1,8 +1,8 @@
 """The Secret by which the pods of a sandbox know each other; only for several pods.
 
-The operator makes it and never sees it again: its rights on Secrets are to create them. It is not
-immutable: a kubelet never looks at an immutable Secret again, not even at a new one of its name, so
-the key could not be replaced under running pods.
+The operator makes it and never sees it again: its rights on Secrets are to create them. A kubelet
+never looks at an immutable Secret again, not even at a new one of its name. So the key is replaced
+by a second Secret, an administrator's own, that pods mount over this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEY_BYTES = 32
 
 def desired(sandbox: PluginSandbox) -> Manifest:
     """Return the Secret without its key."""
-    return manifest(kinds.SECRET, sandbox, peers_name(sandbox), type="Opaque")
+    return manifest(kinds.SECRET, sandbox, peers_name(sandbox), type="Opaque", immutable=True)
 
 
 def with_key(secret: Manifest, key: bytes) -> Manifest:
