@@ -24,7 +24,8 @@ def test_thirty_thousand_contexts_come_and_go_and_leave_nothing(tmp_path: Path) 
     assert report.reclaims == report.binds == BINDS + WORKERS
     start, end = report.start, report.end
     assert (end.children, end.zombies, end.files) == (start.children, 0, start.files)
-    assert end.descriptors == start.descriptors
+    # A worker that was on its way out at the start may have held one more.
+    assert end.descriptors <= start.descriptors
     assert end.host < start.host * 1.05
     assert end.worker < start.worker * 1.05
     assert curve.draw(report.curve).count("<polyline") == 2

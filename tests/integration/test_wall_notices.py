@@ -60,7 +60,7 @@ async def test_a_flood_of_them_waits_and_holds_nobody_else_up(bed: Bed) -> None:
 import os
 while True:
     try: os.kill(1, 0)
-    except PermissionError: pass
+    except OSError: pass  # refused; or interrupted by the timer, before the host has heard of it
 """
     flood.start("run", seconds=2.0, code=code)
     await until(lambda: len(flood.denied) >= notices.CALLS_PER_SECOND)
