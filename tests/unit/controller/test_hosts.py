@@ -167,7 +167,7 @@ async def test_of_many_hosts_a_few_are_asked_at_once_and_the_rest_come_next(
 ) -> None:
     # A busy machine may be slow to accept so many.
     monkeypatch.setattr(stats_door, "CONNECT_SECONDS", 60)
-    monkeypatch.setattr(hosts, "_door", stats_door.StatsDoor(host.port, seconds=60))
+    hosts._door = stats_door.StatsDoor(host.port, seconds=60)
     host.hold = 0.01
     many = [local(f"shop-{number}") for number in range(MOST_ASKED + 10)]
     assert len(await hosts.read(KEY, many)) == MOST_ASKED
