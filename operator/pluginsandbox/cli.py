@@ -19,6 +19,7 @@ COMMANDS = {
     "call": ("cli_call", "call a function of a plugin over HTTP", ""),
     "host": ("cli_host", "serve a configuration, as in a sandbox's pod", "host"),
     "explain": ("cli_explain", "say what a sandbox wants, has and waits for", "operator"),
+    "decisions": ("cli_decisions", "show what the autoscaler decided for a sandbox", "operator"),
     "simulate": ("cli_simulate", "run scaling policies against a load trace", "api"),
     "replay": ("cli_replay", "decide once more from recorded scaling decisions", "api"),
     "operator": ("cli_operator", "run the operator", "operator"),

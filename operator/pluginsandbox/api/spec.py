@@ -77,8 +77,8 @@ class SandboxSpec(Model):
     pod: PodSettings = PodSettings()
     network: NetworkSettings = NetworkSettings()
     replicas: Annotated[Int32, Field(ge=0, le=1000)] | None = None
-    """Number of pods, set by hand or through the scale subresource. Absent: as scaling has it, else
-    one pod."""
+    """Number of pods, set by hand or through the scale subresource. Absent: one pod, or as many as
+    scaling says."""
     scaling: Scaling | None = None
     """How the number of pods follows the load, while replicas is absent."""
     operating_mode: OperatingMode = "Running"

@@ -18,7 +18,7 @@ import msgspec
 from kubernetes.aio.client import ApiClient
 
 from pluginsandbox.controller.errors import PermanentError, ProgrammerError, RetryError
-from pluginsandbox.controller.kinds import FIELD_MANAGER, Kind
+from pluginsandbox.controller.kinds import FIELD_MANAGER, POD, Kind
 from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 
 Body = dict[str, Any]
@@ -99,6 +99,13 @@ class Cluster:
         """Return all objects that the selectors match."""
         pages = self.pages(kind, namespace, selector, fields)
         return [item async for page in pages for item in page.get("items") or ()]
+
+    async def ask_pod(
+        self, namespace: str, pod: str, port: int, path: str, query: dict[str, str]
+    ) -> Body:
+        """Return the JSON object that a pod serves, asked through the API server."""
+        place = POD.path(namespace, f"{pod}:{port}", f"proxy/{path}")
+        return await self._insist("GET", place, query)
 
     async def serves(self, kind: Kind) -> bool:
         """Tell whether the API server knows the kind."""

@@ -25,8 +25,8 @@ class Decisions:
         self._lines[key].append(msgspec.json.encode(described(seen, revision)))
 
     def document(self, key: Key) -> bytes:
-        """Return those of a sandbox as a JSON list, oldest first."""
-        return b"[" + b",".join(self._lines.get(key, ())) + b"]"
+        """Return those of a sandbox as JSON: one list, oldest first."""
+        return b'{"decisions":[' + b",".join(self._lines.get(key, ())) + b"]}"
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""

@@ -65,7 +65,11 @@ async def test_pods_come_with_the_load_and_go_with_it_and_the_spec_stays_as_it_i
         assert (up["from"], up["to"], up["revision"]) == (1, 4, "abc123")
         assert up["inputs"]["lastSecond"] == 4000
         assert len(up["inputs"]) <= 16
-        assert "MaxReplicas" in await bed.until("ScalingActive", "True", "FollowsLoad")
+
+        async def limited() -> bool:
+            return "limited by MaxReplicas" in (await bed.condition("ScalingActive"))[2]
+
+        await eventually("four pods with four calls each ask for more", limited)
         bed.hosts.calls = 0
         await pods(bed, 1)
         assert (await last(bed))["to"] == 1
@@ -77,7 +81,7 @@ async def test_pods_come_with_the_load_and_go_with_it_and_the_spec_stays_as_it_i
         address = f"http://127.0.0.1:{operator.health.port}/decisions"
         query = {"namespace": bed.namespace, "name": SANDBOX}
         async with aiohttp.ClientSession() as session, session.get(address, params=query) as answer:
-            kept = await answer.json()
+            kept = (await answer.json())["decisions"]
         steps = [(each["from"], each["to"]) for each in kept if each["direction"] != "Hold"]
         assert steps[0] == (1, 4)
         assert steps[-1][1] == 1

@@ -1,0 +1,94 @@
+"""`pluginsandbox decisions`: the autoscaler's last hundred decisions on a sandbox, as a table.
+
+They are asked of the operator's pods through the API server, with the rights of whoever asks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import pathlib
+import sys
+from typing import Any
+
+from pluginsandbox import cli_cluster
+from pluginsandbox.controller import connection, kinds
+from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.errors import ControllerError
+from pluginsandbox.controller.kinds import Key
+from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
+
+OPERATOR = "app.kubernetes.io/part-of=pluginsandbox"
+PORT = 8080
+HEADS = ("time", "revision", "decision")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    cli_cluster.add_arguments(parser)
+    parser.add_argument(
+        "--operator-namespace",
+        default="pluginsandbox-system",
+        help="where the operator runs; absent: pluginsandbox-system",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the decisions, oldest first."""
+    key = cli_cluster.key(options)
+    try:
+        found = asyncio.run(_ask(key, options.operator_namespace, options.kubeconfig))
+    except connection.ConnectionSetupError as error:
+        return _fail(str(error))
+    except ControllerError as error:
+        return _fail(
+            f"cannot ask the operator: {error}; it takes the right to get pods/proxy in namespace "
+            f"{options.operator_namespace}. The last step: kubectl get psb {key.name} "
+            f"-n {key.namespace} -o jsonpath='{{.status.scaling.lastDecision}}'"
+        )
+    if found is None:
+        return _fail(
+            f"no pod of the operator runs in namespace {options.operator_namespace}; name another "
+            "with --operator-namespace"
+        )
+    print(_table(found) if found else f"no decision on {key} since the operator started")
+    return 0
+
+
+async def _ask(
+    key: Key, namespace: str, kubeconfig: pathlib.Path | None
+) -> list[dict[str, Any]] | None:
+    """Return what the operator's pods know: only the one that leads decides."""
+    cluster = Cluster(await connection.connect(kubeconfig), OperatorMetrics())
+    try:
+        pods = await cluster.list(kinds.POD, namespace, OPERATOR, "status.phase=Running")
+        query = {"namespace": key.namespace, "name": key.name}
+        answers = [
+            await cluster.ask_pod(namespace, pod["metadata"]["name"], PORT, "decisions", query)
+            for pod in pods
+        ]
+    finally:
+        await cluster.close()
+    if not answers:
+        return None
+    return sorted((each for one in answers for each in one["decisions"]), key=_time)
+
+
+def _time(decision: dict[str, Any]) -> int:
+    return int(decision["time"])
+
+
+def _table(decisions: list[dict[str, Any]]) -> str:
+    rows = [HEADS, *((_moment(each), each["revision"], each["sentence"]) for each in decisions)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def _moment(decision: dict[str, Any]) -> str:
+    return f"{dt.datetime.fromtimestamp(_time(decision), dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _fail(message: str) -> int:
+    print(f"pluginsandbox decisions: {message}", file=sys.stderr)
+    return 1
