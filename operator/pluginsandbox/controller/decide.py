@@ -10,6 +10,7 @@ from typing import Any
 
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.sandbox import PluginSandbox
+from pluginsandbox.api.scaling import Scaling
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children import (
     config_snapshot,
@@ -102,9 +103,23 @@ def desired_replicas(observed: Observed) -> int:
     scaled = observed.scaled
     if spec.scaling.on and scaled is not None and scaled.policy == spec.scaling:
         return scaled.desired
-    if spec.scaling.on or spec.scaling.paused == "Both":
-        return _held(observed) or spec.scaling.min_replicas
-    return spec.scaling.min_replicas
+    held = _held(observed) or spec.scaling.min_replicas
+    return held if spec.scaling.paused == "Both" else _bounded(spec.scaling, held)
+
+
+def _bounded(scaling: Scaling, held: int) -> int:
+    """Return the pods there are within the bounds, until the autoscaler has looked.
+
+    So a generation that raises minReplicas is not rolled out before there are as many.
+    """
+    bounded = max(scaling.min_replicas, min(held, scaling.most))
+    match scaling.paused:
+        case "ScaleUp":
+            return min(held, bounded)
+        case "ScaleDown":
+            return max(held, bounded)
+        case _:
+            return bounded
 
 
 def least_replicas(sandbox: PluginSandbox) -> int:

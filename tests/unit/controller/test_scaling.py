@@ -46,6 +46,11 @@ def world(wanted: int | None = None, running: int | None = None, **spec: Any) ->
         (world(None, 0), 2),
         (world(), 2),
         (world(7, 5, scaling={"minReplicas": 3}), 3),
+        (world(None, 1), 2),
+        (world(None, 12), 9),
+        (world(None, 1, scaling=POLICY | {"paused": "ScaleUp"}), 1),
+        (world(None, 12, scaling=POLICY | {"paused": "ScaleDown"}), 12),
+        (world(None, 12, scaling={"minReplicas": 3}), 3),
         (world(7, 5, scaling=None), 1),
     ],
 )
