@@ -13,6 +13,7 @@ from pluginsandbox.host.hashes import Hasher
 from pluginsandbox.host.invoke import Invoker
 from pluginsandbox.host.lane import Services
 from pluginsandbox.host.load import Load
+from pluginsandbox.host.outcomes import Outcomes
 from pluginsandbox.host.plugin_log import PluginLog
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.pool import PerContext, Pool, Sharded
@@ -68,14 +69,14 @@ class Host:
             self.metrics,
             log,
         )
+        self.outcomes = Outcomes(self.reclaimer, self.wheel, clock, self.load, log, self.durable)
         self.invoker = Invoker(
             self.table,
             self.reclaimer,
             self.wheel,
             clock,
             self.load,
-            log,
-            self.durable,
+            self.outcomes,
             config,
         )
         self.confinement: Confinement | None = None
@@ -88,7 +89,7 @@ class Host:
         self.metrics.contexts().set_function(lambda: len(self.table))
         self._services = Services(
             runtime,
-            self.invoker,
+            self.outcomes,
             self.wheel,
             clock,
             self.load.queued,
@@ -130,7 +131,7 @@ class Host:
         plugin.pool = pool
         pool.open()
         if not pool.lanes:
-            self.invoker.serve(plugin)
+            self.outcomes.serve(plugin)
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> Alarm:
         """Have the event loop keep the host's time."""

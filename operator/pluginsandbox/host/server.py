@@ -190,7 +190,7 @@ class Server:
                 if ready is not None:
                     ready()
 
-        host.invoker.on_loaded = tell
+        host.outcomes.on_loaded = tell
         await loading.load(host, lambda: proof.prove(self._runtime))
         tell()
         gc.collect()

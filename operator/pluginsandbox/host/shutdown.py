@@ -77,7 +77,7 @@ async def drain(
     await _wait(host, lambda: not load.calls.count, over, stop)
     if company is not None:
         await _wait(host, lambda: not company.router.busy, over, stop)
-    host.invoker.closing = True
+    host.outcomes.closing = True
     contexts = list(table)
     for context in contexts:
         host.reclaimer.end(context, "Shutdown")

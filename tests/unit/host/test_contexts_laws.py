@@ -153,7 +153,7 @@ class CallPath(RuleBasedStateMachine):
             self.bench.advance(2)
         for index, call in enumerate(self.bench.calls):
             assert call.answer.count == (0 if index in self.abandoned else 1), call.body
-        host.invoker.draining = host.invoker.closing = True
+        host.invoker.draining = host.outcomes.closing = True
         for context in host.table:
             host.reclaimer.end(context, "Shutdown")
         for _ in itertools.repeat(None, 5):

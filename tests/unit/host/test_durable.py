@@ -209,7 +209,7 @@ def test_idle_contexts_without_a_worker_end_too() -> None:
 def test_on_the_way_out_a_lost_worker_takes_its_contexts_along() -> None:
     on = bench()
     count(on)
-    on.host.invoker.closing = True
+    on.host.outcomes.closing = True
     die(on)
     assert on.reclaims("durable") == {"Shutdown": 1}
 

@@ -160,7 +160,7 @@ def test_closing_ends_all_and_starts_none() -> None:
     bench.call()
     pool = bench.plugin().pool
     assert pool is not None
-    bench.host.invoker.draining = bench.host.invoker.closing = True
+    bench.host.invoker.draining = bench.host.outcomes.closing = True
     pool.close()
     for worker in bench.runtime.living:
         assert worker.killed
