@@ -10,8 +10,8 @@ from pluginsandbox.host import problem as problems
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.contexts import Binding, Cause, Context, State
 from pluginsandbox.host.elsewhere import ContextRequest
+from pluginsandbox.host.http_answer import Answerer
 from pluginsandbox.host.http_head import malformed
-from pluginsandbox.host.http_protocol import Answerer
 from pluginsandbox.host.problem import Problem
 
 JSON = "Content-Type: application/json\r\n"

@@ -13,8 +13,9 @@ from pluginsandbox.host.contexts import Cause, State
 from pluginsandbox.host.contexts_api import ContextsApi
 from pluginsandbox.host.elsewhere import ContextRequest
 from pluginsandbox.host.frames import Codec
+from pluginsandbox.host.http_answer import Answerer
 from pluginsandbox.host.http_head import Head, malformed
-from pluginsandbox.host.http_protocol import Answerer, Connection
+from pluginsandbox.host.http_protocol import Connection
 from pluginsandbox.host.openapi import OpenApi, listing
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem

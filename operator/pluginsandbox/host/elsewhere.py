@@ -11,7 +11,7 @@ import msgspec
 
 from pluginsandbox.host.calls import Call
 from pluginsandbox.host.contexts import Cause
-from pluginsandbox.host.http_protocol import Answerer
+from pluginsandbox.host.http_answer import Answerer
 
 
 class ContextRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -7,18 +7,19 @@ is the handler's; this file knows bytes, bounds and time.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import math
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from pluginsandbox.host import problem as problems
-from pluginsandbox.host.http_chunked import Chunked, too_large
-from pluginsandbox.host.http_head import CHUNKED, HEAD_BYTES, Head, Parser
-from pluginsandbox.host.http_known import KnownHeads
+from pluginsandbox.host.http_answer import write
+from pluginsandbox.host.http_body import Body
+from pluginsandbox.host.http_chunked import too_large
+from pluginsandbox.host.http_head import HEAD_BYTES, Head, Parser
 from pluginsandbox.host.problem import Problem
-from pluginsandbox.host.timers import NOWHERE, Wheel
+from pluginsandbox.host.timers import NOWHERE
+
+if TYPE_CHECKING:  # it makes connections
+    from pluginsandbox.host.http_listener import Listener
 
 # Header and body each.
 RECEIVE_SECONDS = 10.0
@@ -29,92 +30,9 @@ SEND_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 # What a client may send ahead while it waits for an answer.
 AHEAD_BYTES = 64 << 10
-# Above this, joining head and body costs more than a second buffer.
-JOIN_BYTES = 16 << 10
 MAX_CONNECTIONS = 4096
 
-STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
-}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Answerer(Protocol):
-    """Where the answer to one request goes."""
-
-    def respond(self, status: int, headers: str, body: bytes) -> None:
-        """Answer; see `Connection.respond`."""
-
-    def refuse(self, problem: Problem, headers: str = "") -> None:
-        """Answer with an error."""
-
-
-class Handler(Protocol):
-    """What a door does with requests."""
-
-    def admit(self, head: Head) -> int:
-        """Return how many bytes the body may have.
-
-        By nothing but the head: the same bytes may be taken again and this not be asked.
-
-        Raises:
-            Problem: The request is refused before its body is read.
-
-        """
-
-    def handle(self, connection: Connection, head: Head, body: bytes) -> None:
-        """Answer a request, now or later, with `connection.respond`.
-
-        Raises:
-            Problem: It is refused.
-
-        """
-
-    def hang_up(self, connection: Connection) -> None:
-        """The client of a request that has no answer yet is gone."""
-
-
-class Listener:
-    """What all connections of one door share.
-
-    Args:
-        handler: What the door does.
-        wheel: Where connections wait for their deadlines.
-        clock: Seconds.
-        room: Bytes of bodies that may be here in part, on all connections together.
-
-    """
-
-    def __init__(
-        self, handler: Handler, wheel: Wheel, clock: Callable[[], float], room: float = math.inf
-    ) -> None:
-        self.handler = handler
-        self.wheel = wheel
-        self.clock = clock
-        self.room = room
-        """What is left of it."""
-        self.connections: set[Connection] = set()
-        self.known = KnownHeads()
-        self.draining = False
-        """Every answer is its connection's last."""
-        self.closing = False
-        """No connection is taken any more."""
-        self.date = ""
-        self.tick()
-
-    def __call__(self) -> Connection:
-        """Make the protocol of a new connection."""
-        return Connection(self)
-
-    def tick(self) -> None:
-        """Say the time anew; once a second."""
-        self.date = f"Date: {email.utils.formatdate(usegmt=True)}\r\n"
-
-    def close(self) -> None:
-        """End connections, each after the answer that it waits for."""
-        self.draining = self.closing = True
-        for connection in tuple(self.connections):
-            connection.close_when_idle()
 
 
 class Connection(asyncio.Protocol):
@@ -134,11 +52,8 @@ class Connection(asyncio.Protocol):
         """What came and is not used yet."""
         self._head: Head | None = None
         """The request that is being received or answered."""
-        self._chunked: Chunked | None = None
-        self._parts: list[bytes] = []
-        """The body so far, as it came."""
-        self._size = 0
-        """Bytes in `_parts`."""
+        self._body: Body | None = None
+        """That of the request, while it comes in pieces."""
         self._busy = False
         """A request waits for its answer."""
         self._ended = False
@@ -174,7 +89,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._transport = None
         self._data = b""
-        self._drop_parts()
+        self._drop_body()
         self._parser.close()
         self._listener.connections.discard(self)
         self._listener.wheel.disarm(self)
@@ -278,8 +193,7 @@ class Connection(asyncio.Protocol):
                 self._listener.known.keep(block, head)
             return
         self._data, rest = b"", data[size:]
-        if head.length == CHUNKED:
-            self._chunked = Chunked(limit)
+        self._body = Body(head.length, limit, self._listener.room)
         if head.awaits_continue and not rest and self._transport is not None:
             self._transport.write(CONTINUE)
         self._wait(RECEIVE_SECONDS)
@@ -310,32 +224,22 @@ class Connection(asyncio.Protocol):
             self._refuse(problem)
 
     def _collect(self, data: bytes) -> None:
-        head, chunked = self._head, self._chunked
-        if head is None:
+        body = self._body
+        if body is None:
             return
-        if chunked is not None:
-            used = chunked.feed(data)
-        else:
-            missing = head.length - self._size
-            used = missing if missing <= len(data) else None
-        self._parts.append(data[:used])
-        self._size += len(self._parts[-1])
-        self._listener.room -= len(self._parts[-1])
-        if self._listener.room < 0:
-            detail = "too many bodies are on their way here; send it again later"
-            raise Problem(problems.QUEUE_FULL, detail)
+        used = body.feed(data)
         if used is None:
             return
         self._data = data[used:]
-        raw = b"".join(self._parts)
-        self._drop_parts()
-        self._complete(raw, raw if chunked is None else bytes(chunked.body))
+        self._body = None
+        self._complete(*body.finish())
         self._advance()
 
-    def _drop_parts(self) -> None:
+    def _drop_body(self) -> None:
         """Give back the room that a body had while it came."""
-        self._listener.room += self._size
-        self._parts, self._size, self._chunked = [], 0, None
+        if self._body is not None:
+            self._body.drop()
+            self._body = None
 
     def _complete(self, raw: bytes, body: bytes, refusal: Problem | None = None) -> None:
         """Hand over a whole request, or say why it is refused."""
@@ -375,7 +279,9 @@ class Connection(asyncio.Protocol):
         done = self._ended and not self._data
         last = self._listener.draining or done or head is None or not head.keep_alive
         self._due = self._clock() + KEEP_ALIVE_SECONDS
-        self._write(status, headers, body, last=last)
+        if self._transport is not None:
+            date = self._listener.date
+            write(self._transport, status, headers, body, date=date, last=last)
         if last:
             self._refusing = True
             if self._transport is not None:
@@ -411,25 +317,13 @@ class Connection(asyncio.Protocol):
         self._head = None
         self._refusing = True
         self._data = b""
-        self._drop_parts()
+        self._drop_body()
         headers = f"Content-Type: {problems.MEDIA_TYPE}\r\n{problem.headers()}"
-        self._write(problem.kind.status, headers, problem.document(), last=True)
+        answer, date = problem.document(), self._listener.date
+        write(self._transport, problem.kind.status, headers, answer, date=date, last=True)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._wait(LINGER_SECONDS)
-
-    def _write(self, status: int, headers: str, body: bytes, *, last: bool) -> None:
-        if self._transport is None:
-            return
-        ending = "Connection: close\r\n" if last else ""
-        head = (
-            f"{STATUS_LINES[status]}{self._listener.date}{headers}{ending}"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode("latin-1")
-        if len(body) <= JOIN_BYTES:
-            self._transport.write(head + body)
-        else:
-            self._transport.writelines((head, body))
 
     def _wait(self, seconds: float) -> None:
         self._due = self._clock() + seconds

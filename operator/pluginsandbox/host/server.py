@@ -25,7 +25,7 @@ from pluginsandbox.host import loading, proof, shutdown
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.door_admin import AdminDoor
 from pluginsandbox.host.door_http import HttpDoor
-from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.http_listener import Listener
 from pluginsandbox.host.peers import resolver
 from pluginsandbox.host.peers.company import Company
 from pluginsandbox.host.peers.resolver import Resolver

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from pluginsandbox.host.assembly import Host
-from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.http_listener import Listener
 from pluginsandbox.host.peers.company import Company
 from pluginsandbox.host.reclaim import ON_EXIT_SECONDS
 

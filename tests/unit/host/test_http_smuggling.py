@@ -13,7 +13,7 @@ import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.http_listener import Listener
 from tests.unit.host.wire import BODY_BYTES, Wire
 
 Request = tuple[bytes, bytes, dict[bytes, bytes], bytes]

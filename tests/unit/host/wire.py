@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import h11
 
 from pluginsandbox.host.http_head import Head
-from pluginsandbox.host.http_protocol import Connection, Listener
+from pluginsandbox.host.http_listener import Listener
+from pluginsandbox.host.http_protocol import Connection
 from pluginsandbox.host.problem import Problem
 from pluginsandbox.host.timers import Wheel
 from tests.unit.host.fake_runtime import Clock

@@ -14,7 +14,7 @@ from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.calls import Call
 from pluginsandbox.host.contexts_api import ContextsApi
 from pluginsandbox.host.elsewhere import ContextRequest
-from pluginsandbox.host.http_protocol import Listener
+from pluginsandbox.host.http_listener import Listener
 from pluginsandbox.host.peers.door import PeerDoor, Relay
 from pluginsandbox.host.peers.group import Group
 from pluginsandbox.host.peers.handover import Handover

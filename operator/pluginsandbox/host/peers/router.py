@@ -17,7 +17,7 @@ from pluginsandbox.host.contexts import Context
 from pluginsandbox.host.contexts_api import NO_TENANT, ContextsApi
 from pluginsandbox.host.door_http import HttpCall
 from pluginsandbox.host.elsewhere import ContextRequest
-from pluginsandbox.host.http_protocol import Answerer
+from pluginsandbox.host.http_answer import Answerer
 from pluginsandbox.host.peers import homes, messages
 from pluginsandbox.host.peers.answers import Differs
 from pluginsandbox.host.peers.door import Relay
