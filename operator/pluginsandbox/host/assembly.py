@@ -11,7 +11,7 @@ from pluginsandbox.host.contexts import ContextTable
 from pluginsandbox.host.durable import DurableStore
 from pluginsandbox.host.hashes import Hasher
 from pluginsandbox.host.invoke import Invoker
-from pluginsandbox.host.lane import Services
+from pluginsandbox.host.keeper import Services
 from pluginsandbox.host.load import Load
 from pluginsandbox.host.outcomes import Outcomes
 from pluginsandbox.host.plugin_log import PluginLog

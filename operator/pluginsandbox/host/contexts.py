@@ -39,6 +39,12 @@ class State(enum.Enum):
     GONE = enum.auto()
 
 
+UNBINDABLE = frozenset({State.BINDING, State.LIVE})
+"""A worker may say of it that it is not there."""
+UNBOUND = frozenset({State.GONE, State.STORED})
+"""No lane serves it."""
+
+
 class Binding:
     """One plugin in one context.
 

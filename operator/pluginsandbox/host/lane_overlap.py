@@ -7,17 +7,15 @@ the worker is at all that it was sent, none of it can be tried again when the wo
 from __future__ import annotations
 
 from pluginsandbox.host.calls import Call, Errand
-from pluginsandbox.host.contexts import State
+from pluginsandbox.host.contexts import UNBOUND, State
 from pluginsandbox.host.frames import Checkpoint, Log
+from pluginsandbox.host.keeper import Item, Services
 from pluginsandbox.host.lane import (
     GRACE_SECONDS,
     SECOND_LOOK_SECONDS,
-    UNBOUND,
     WINDOW_BYTES,
     WINDOW_FRAMES,
-    Item,
     Lane,
-    Services,
 )
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.runtime import Worker, WorkerExit

@@ -18,7 +18,8 @@ from pluginsandbox.host.calls import Call, Errand
 from pluginsandbox.host.contexts import Binding, Cause, State
 from pluginsandbox.host.durable import FIRST, DurableStore, Refusal
 from pluginsandbox.host.frames import Checkpoint, Failed, Log, Result
-from pluginsandbox.host.lane import NOT_STARTED, Item, Lane
+from pluginsandbox.host.keeper import NOT_STARTED, Item
+from pluginsandbox.host.lane import Lane
 from pluginsandbox.host.load import Load
 from pluginsandbox.host.plugin_log import PluginLog
 from pluginsandbox.host.plugins import Plugin
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Outcomes:
-    """Keeps the lanes' calls (see `lane.Keeper`): counts them out and has them answered.
+    """Keeps the lanes' calls (see `keeper.Keeper`): counts them out and has them answered.
 
     Args:
         reclaimer: Gives contexts and bindings back.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import abc
 
-from pluginsandbox.host.lane import Lane, Services
+from pluginsandbox.host.keeper import Services
+from pluginsandbox.host.lane import Lane
 from pluginsandbox.host.lane_overlap import make_lane
 from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.runtime import WorkerExit
