@@ -7,22 +7,17 @@ is killed; what it says is passed on only after the check.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import os
-import signal
 import socket
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
-from pluginsandbox.host import exits, incoming, segments
-from pluginsandbox.host.exchange import Exchange
+from pluginsandbox.host import exits, incoming, lent
+from pluginsandbox.host.child import Child
 from pluginsandbox.host.frames import (
     FRAME_BYTES,
     SEGMENT_BYTES,
-    STATE_BYTES,
     Bind,
     Borrow,
     Call,
@@ -37,29 +32,21 @@ from pluginsandbox.host.frames import (
     Publish,
     Reclaim,
     Reclaimed,
-    Restored,
     Result,
-    Segment,
     SegmentWanted,
 )
 from pluginsandbox.host.incoming import ProtocolError
+from pluginsandbox.host.lent import Lent
+from pluginsandbox.host.log_bound import LogBound
 from pluginsandbox.host.outbox import Outbox
 from pluginsandbox.host.runtime import Prepared, WorkerEvents, WorkerExit
 from pluginsandbox.host.shelf import Shelf
-from pluginsandbox.host.vitals import BUSY, Vitals
-from pluginsandbox.sdk.durable import MAX_SLOTS
+from pluginsandbox.host.vitals import BUSY
 
 # Frames read for one wake-up of the loop, so that one worker cannot keep it from the others.
 _BURST = 16
 # From the end of its socket to the end of a process that exits.
 _DYING_SECONDS = 0.2
-# Five times what a worker's own bound lets through, for what piles up while the host stands still.
-_LOGS_PER_SECOND = 1000
-
-# What MessagePack adds to a map of so many names and values.
-_SLOTS_HEADER_BYTES = 5 + 10 * MAX_SLOTS
-
-Size = TypeVar("Size", bytes, int)
 
 # One buffer for all workers: what is decoded is copied out of it at once.
 _buffer = bytearray(FRAME_BYTES + 1)
@@ -113,26 +100,16 @@ class PythonWorker:
         self._loop = loop
         self._owner = owner
         self._result_bytes = plugin.config.limits.result_bytes
-        self._segment_bytes = (
-            self._result_bytes + plugin.config.limits.durable_bytes + _SLOTS_HEADER_BYTES
-        )
         self._open: dict[int, type[Call | Reclaim]] = {}
-        self._segments: dict[int, tuple[int, int]] = {}
-        """Call to the memfd that it was given for its result, and its size."""
-        self._lent: dict[int, int] = {}
-        """Call to the memfd with its arguments."""
         self._outbox = Outbox(channel, loop, self._unreachable)
-        self._exchange = Exchange(plugin.config.name, owner.shelf, self._outbox)
-        self._log_second, self._logs = 0, 0
+        self._lent = Lent(plugin.config, owner.shelf, self._outbox)
+        self._logs = LogBound()
         self._taken = 0
         """How many calls and errands it was given."""
-        self._vitals = Vitals()
+        self._child = Child()
         self._killed: WorkerExit | None = None
         self._dying: asyncio.TimerHandle | None = None
-        self._pidfd = -1
         self._gone = False
-        self.pid = 0
-        """Process id; 0 until the zygote has forked it."""
         self.loaded: Loaded | None = None
         self.refused: LoadFailed | None = None
 
@@ -140,6 +117,11 @@ class PythonWorker:
     def id(self) -> int:
         """Unique in the life of the host."""
         return self._number
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 until the zygote has forked it."""
+        return self._child.pid
 
     @property
     def plugin(self) -> Prepared:
@@ -165,11 +147,8 @@ class PythonWorker:
         self._taken += 1
         large = len(body) >= SEGMENT_BYTES
         if bind is not None and bind.restored is not None:
-            state = bind.restored.slots
-            if len(state) >= STATE_BYTES or len(body) + len(state) >= SEGMENT_BYTES:
-                large, body = True, body + state
-                moved = Restored(bind.restored.digest, b"", len(state))
-                bind = msgspec.structs.replace(bind, restored=moved)
+            body, bind, moved = lent.together(body, bind, bind.restored)
+            large = large or moved
         frame = Call(
             call,
             self._plugin.index,
@@ -184,9 +163,11 @@ class PythonWorker:
         )
         if not large:
             self._outbox.send(_encode(frame))
-        elif (descriptor := self._made(segments.holding, body)) >= 0:
-            self._lent[call] = descriptor
-            self._lend(_encode(frame), descriptor)
+            return
+        try:
+            self._lent.lend(frame, body)
+        except OSError as error:
+            self._no_room(error)
 
     def reclaim(self, *, call: int, context: int, cause: str, timeout_microseconds: int) -> None:
         """Give a binding back; answered by on_reclaimed."""
@@ -200,17 +181,13 @@ class PythonWorker:
 
     def measured_bytes(self) -> int:
         """Proportional set size of the process in bytes, as the kernel says; 0 if it is gone."""
-        if not self.pid or self._gone:
-            return 0
-        size = self._vitals.size(self.pid)
-        # Only a process that is still there cannot have lent its number to another meanwhile.
-        return size if self._signal(0) else 0
+        return 0 if self._gone else self._child.size()
 
     def look(self) -> None:
         """End it if it used the CPU since the last look, with nothing to do then or since."""
         if not self.pid or self.loaded is None or self._gone:
             return
-        if self._vitals.burns(self.pid, BUSY if self._open else self._taken):
+        if self._child.burns(BUSY if self._open else self._taken):
             self._end(WorkerExit("Protocol", "it used the CPU although no call was with it"))
 
     def kill(self) -> None:
@@ -225,12 +202,12 @@ class PythonWorker:
 
     def spawned(self, pid: int, descriptor: int) -> None:
         """Take the pidfd of the process."""
-        self.pid, self._pidfd = pid, descriptor
+        self._child.spawned(pid, descriptor)
         if self._killed is None:
             # Not before: what it says is checked against what the kernel says of its process.
             self._loop.add_reader(self._socket.fileno(), self._on_readable)
         else:
-            self._signal(signal.SIGKILL)
+            self._child.kill()
 
     def denied(self, call: str) -> None:
         """Hear that the process was refused a system call."""
@@ -260,17 +237,11 @@ class PythonWorker:
         """Hear that the zygote is gone, and the process, killed with it, about to be."""
         if self._gone:
             return
-        if self._pidfd < 0:
+        if self._child.held:
+            self._child.kill()
+            self._child.on_end(self._loop, lambda: self.gone(None))
+        else:
             self.gone(None)
-            return
-        self._signal(signal.SIGKILL)
-        self._loop.add_reader(self._pidfd, self._orphan_ended)
-
-    def _orphan_ended(self) -> None:
-        # To process 1 of a pod orphans are its own children.
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        self.gone(None)
 
     def never_came(self, message: str) -> None:
         """Hear that there is no process."""
@@ -329,7 +300,7 @@ class PythonWorker:
         elif isinstance(frame, Publish | Filled | Borrow):
             if self._open.get(frame.call) is not Call:
                 raise ProtocolError("it published or borrowed for no call")
-            self._exchange.hear(frame)
+            self._lent.exchange.hear(frame)
         else:
             raise ProtocolError(f"it sent {type(frame).__name__} again")
 
@@ -349,15 +320,13 @@ class PythonWorker:
             raise ProtocolError("it answered a call that is not open")
         body = frame.body
         if frame.segment:
-            descriptor, size = self._segments.pop(frame.call, (-1, -1))
-            if frame.size != size:
-                raise ProtocolError("it named a segment that it was not given")
-            body = segments.take(descriptor, size)
-        if self._segments or self._lent or self._exchange.busy:
-            self._give_back(frame.call)
+            body = self._lent.take(frame)
+        given = self._lent
+        if given.results or given.arguments or given.exchange.busy:
+            given.give_back(frame.call)
         point = frame.checkpoint
         if point is not None:
-            body, slots = _apart(body, point)
+            body, slots = lent.apart(body, point)
         if len(body) > self._result_bytes:
             raise ProtocolError("it sent a result over limits.resultBytes")
         if point is None or self._stored(frame.call, point, slots):
@@ -365,11 +334,10 @@ class PythonWorker:
 
     def _on_failed(self, frame: Failed) -> None:
         self._answered(frame.call, Call)
-        descriptor, size = self._segments.pop(frame.call, (-1, 0))
-        body = segments.take(descriptor, size) if descriptor >= 0 else b""
-        self._give_back(frame.call)
+        body = self._lent.take_any(frame.call)
+        self._lent.give_back(frame.call)
         point = frame.checkpoint
-        if point is None or self._stored(frame.call, point, _apart(body, point)[1]):
+        if point is None or self._stored(frame.call, point, lent.apart(body, point)[1]):
             self._events.on_failed(self, frame)
 
     def _stored(self, call: int, point: Checkpoint, slots: bytes) -> bool:
@@ -378,23 +346,15 @@ class PythonWorker:
         return self._killed is None
 
     def _on_segment_wanted(self, frame: SegmentWanted) -> None:
-        if self._open.get(frame.call) is not Call or self._segments:
+        if self._open.get(frame.call) is not Call or self._lent.results:
             raise ProtocolError("it asked for a segment for no call, or for a second one")
-        if frame.size > self._segment_bytes:
-            raise ProtocolError("it asked for a segment over limits.resultBytes and durableBytes")
-        descriptor = self._made(segments.empty, frame.size)
-        if descriptor < 0:
-            return
-        self._segments[frame.call] = (descriptor, frame.size)
-        self._lend(_encode(Segment(frame.call, frame.size)), descriptor)
+        try:
+            self._lent.give(frame)
+        except OSError as error:
+            self._no_room(error)
 
     def _on_log(self, frame: Log) -> None:
-        second = int(self._loop.time())
-        if second != self._log_second:
-            self._log_second, self._logs = second, 0
-        self._logs += 1
-        if self._logs > _LOGS_PER_SECOND:
-            raise ProtocolError(f"it logged more than {_LOGS_PER_SECOND} lines in one second")
+        self._logs.count(self._loop.time())
         if frame.call and frame.call not in self._open:
             raise ProtocolError("it logged for a call that is not open")
         self._events.on_log(self, frame)
@@ -403,31 +363,13 @@ class PythonWorker:
         if self._open.pop(call, None) is not kind:
             raise ProtocolError("it answered a call that is not open")
 
-    def _lend(self, frame: bytes, descriptor: int) -> None:
-        """Send a frame and the memfd that it speaks of; ours stays open, to be given back."""
-        copy = self._made(os.dup, descriptor)
-        if copy >= 0:
-            self._outbox.send(frame, copy)
-
-    def _made(self, make: Callable[[Size], int], of: Size) -> int:
-        try:
-            return make(of)
-        except OSError as error:
-            self._end(WorkerExit("Killed", f"the host has no room left for a payload: {error}"))
-            return -1
-
-    def _give_back(self, call: int) -> None:
-        """Free the memory of a call that is over, though the worker may hold on to it."""
-        self._exchange.end(call)
-        result, _ = self._segments.pop(call, (-1, -1))
-        for descriptor in (result, self._lent.pop(call, -1)):
-            if descriptor >= 0:
-                segments.give_back(descriptor)
-
     # --- its socket and its process --------------------------------------------------------------
 
     def _unreachable(self, error: OSError) -> None:
         self._end(WorkerExit("Killed", f"it could not be sent a frame: {error.strerror}"))
+
+    def _no_room(self, error: OSError) -> None:
+        self._end(WorkerExit("Killed", f"the host has no room left for a payload: {error}"))
 
     def _closed(self) -> None:
         """Its end of the socket is closed: it is dying, or else it is made to."""
@@ -439,16 +381,7 @@ class PythonWorker:
             self._killed = end
             self._outbox.close()
             self._loop.remove_reader(self._socket.fileno())
-            self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> bool:
-        if self._pidfd < 0:
-            return False
-        try:
-            signal.pidfd_send_signal(self._pidfd, number)
-        except ProcessLookupError:
-            return False
-        return True
+            self._child.kill()
 
     def _close(self) -> None:
         if self._dying is not None:
@@ -456,19 +389,5 @@ class PythonWorker:
         self._outbox.close()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
-        for call in (*self._segments, *self._lent):
-            self._give_back(call)
-        self._exchange.close()
-
-
-def _apart(body: bytes, point: Checkpoint) -> tuple[bytes, bytes]:
-    """Return payload and durable slots of an answer, wherever they travelled."""
-    if not point.size:
-        return body, point.slots
-    if point.size > len(body):
-        raise ProtocolError("it named more durable slots than it sent")
-    return body[: -point.size], body[-point.size :]
+        self._child.close(self._loop)
+        self._lent.close()
