@@ -1,4 +1,4 @@
-"""The one way into a plugin: every door calls `Invoker.invoke`, every answer comes back through it.
+"""The one way into a plugin: every door calls `Invoker.invoke`; answers come through `Outcomes`.
 
 No task, no future, no lock: a call is an object that goes from the door to a lane, from the lane to
 a worker, and back by callbacks of the event loop. Here is decided whether it may run, and in which
