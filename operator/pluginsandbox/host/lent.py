@@ -87,9 +87,10 @@ class Lent:
             ProtocolError: It has none, or one of another size.
 
         """
-        descriptor, size = self.results.pop(frame.call, (-1, -1))
+        descriptor, size = self.results.get(frame.call, (-1, -1))
         if frame.size != size:
             raise ProtocolError("it named a segment that it was not given")
+        del self.results[frame.call]
         return segments.take(descriptor, size)
 
     def take_any(self, call: int) -> bytes:

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from pluginsandbox.api.host_config import PluginConfig
 from pluginsandbox.host import kernel, memory, vitals
-from pluginsandbox.host.frames import Loaded
+from pluginsandbox.host.frames import SEGMENT_BYTES, Loaded, Result, SegmentWanted
 from pluginsandbox.host.python_worker import PythonWorker
 from pluginsandbox.host.runtime import Prepared
 from pluginsandbox.host.shelf import Shelf
@@ -128,6 +129,38 @@ async def test_one_that_has_a_call_may_use_the_cpu() -> None:
         await until(lambda: kernel.cpu_seconds(it.process.pid) > before + 0.2)
         it.worker.look()
         assert it.process.returncode is None
+
+
+async def test_one_that_names_another_segment_leaves_none_behind() -> None:
+    before = payloads()
+    async with pair() as it:
+        it.theirs.send(LOADED)
+        it.born()
+        assert await it.events.ready
+        it.worker.call(
+            call=1,
+            function=0,
+            context=1,
+            timeout_microseconds=1,
+            codec=0,
+            traceparent="",
+            body=b"",
+            bind=None,
+        )
+        it.theirs.send(msgspec.msgpack.encode(SegmentWanted(1, SEGMENT_BYTES)))
+        await until(lambda: payloads() == before + 1)
+        named = Result(1, 0, b"", segment=True, size=SEGMENT_BYTES + 1)
+        it.theirs.send(msgspec.msgpack.encode(named))
+        await it.process.wait()
+    end = await it.events.end()
+    assert (end.cause, end.detail) == ("Protocol", "it named a segment that it was not given")
+    assert payloads() == before
+
+
+def payloads() -> int:
+    """Count the descriptors of payloads that the host has open."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum("pluginsandbox-payload" in str(link.readlink()) for link in links)
 
 
 async def test_one_that_is_slow_to_measure_is_measured_less_often(
