@@ -91,7 +91,13 @@ def test_the_pod_is_restricted_and_carries_no_token(operator: Platform, namespac
     pod = kubectl.get("pods", "-n", namespace, "-l", "pluginsandbox.dev/sandbox=counter")["items"][
         0
     ]
-    assert not [volume for volume in pod["spec"]["volumes"] if "projected" in volume]
+    projected = [volume.get("projected", {"sources": []}) for volume in pod["spec"]["volumes"]]
+    assert not [
+        source
+        for each in projected
+        for source in each["sources"]
+        if "serviceAccountToken" in source
+    ]
     assert pod["spec"]["automountServiceAccountToken"] is False
     container = pod["spec"]["containers"][0]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
