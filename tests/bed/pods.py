@@ -88,7 +88,8 @@ def kill_host(pod: dict[str, Any]) -> None:
             continue
         try:
             mine = mark in (process / "environ").read_bytes() + b"\0"
-            host = b"pluginsandbox" in (process / "cmdline").read_bytes()
+            # Its zygote and workers have a command of their own, and may have lower numbers.
+            host = b"/pluginsandbox\0host\0" in (process / "cmdline").read_bytes()
         except OSError:
             continue
         if mine and host:
