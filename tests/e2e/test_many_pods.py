@@ -120,7 +120,8 @@ def test_a_pod_killed_hard_loses_its_own_contexts_alone_and_callers_are_told(
             status, headers, (_, count, _) = post(port, each)
             assert (status, count) == (200, 1)
             assert headers["Sandbox-Binding"].startswith("new")
-            assert generation(headers) > generation(before[each][1])
+            # Numbers of different pods are not in step; that of a binding comes once.
+            assert generation(headers) != generation(before[each][1])
 
 
 def generation(headers: dict[str, str]) -> int:
