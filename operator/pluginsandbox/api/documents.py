@@ -107,13 +107,9 @@ def load(path: Path) -> Documents:
 
     """
     try:
-        if path.stat().st_size > yaml_reader.MAX_BYTES:
-            raise DocumentError(f"{path}: must be at most {yaml_reader.MAX_BYTES >> 20} MiB")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DocumentError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"{path}: must be UTF-8: {error.reason}") from error
+        text = yaml_reader.text_of(path)
+    except yaml_reader.YamlError as error:
+        raise DocumentError(f"{path}: {error}") from error
     return parse(text, str(path))
 
 

@@ -34,11 +34,9 @@ def load(path: Path) -> Scaling:
 
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path}: must be UTF-8: {error.reason}") from error
+        text = yaml_reader.text_of(path)
+    except yaml_reader.YamlError as error:
+        raise PolicyError(f"{path}: {error}") from error
     return parse(text, str(path))
 
 

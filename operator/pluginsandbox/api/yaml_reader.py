@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -41,6 +42,23 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
+def text_of(path: Path) -> str:
+    """Return what a file holds.
+
+    Raises:
+        YamlError: It cannot be read, is too large, or is no text.
+
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise YamlError(f"must be at most {MAX_BYTES >> 20} MiB")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise YamlError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise YamlError(f"must be UTF-8: {error.reason}") from error
 
 
 def read(text: str) -> list[Any]:
