@@ -177,9 +177,11 @@ class PerContext(Pool):
         self._warm = warm
         self._idle: dict[Lane, None] = {}
         """Lanes that nobody has, oldest first."""
+        self._starting: dict[Lane, None] = {}
+        """Lanes whose worker does not serve yet."""
 
     def open(self) -> None:
-        """Start the warm ones."""
+        """Start the first of the warm ones."""
         self._top_up(self._services.clock())
 
     def peek(self) -> Lane | None:
@@ -198,8 +200,13 @@ class PerContext(Pool):
 
     def serves(self, lane: Lane) -> None:
         """Trust the plugin again: its workers do start. One that nobody has yet proves nothing."""
-        if lane not in self._idle:
+        self._starting.pop(lane, None)
+        now = self._services.clock()
+        if lane in self._idle:
+            self._top_up(now)
+        else:
             self._back_off = BackOff()
+            self._services.wheel.arm(self, now + REPLENISH_SECONDS)
 
     def _died(self, lane: Lane, now: float, lived: float) -> None:
         # Once it served, its end concerns one context: the others' workers must not wait for it.
@@ -209,21 +216,25 @@ class PerContext(Pool):
 
     def _new(self, panicked: str = "") -> Lane:
         lane = make_lane(self.plugin, self._services, own=True)
-        self.lanes[lane] = None
+        self.lanes[lane] = self._starting[lane] = None
         self._start(lane, panicked)
         return lane
 
     def _top_up(self, now: float) -> None:
+        # One after the other, and none while a call waits for a worker of its own: to start one is
+        # milliseconds of CPU, and the next context gets the one that is under way.
+        if self._starting or len(self._idle) >= self._warm:
+            return
         if now < self._back_off.until:
             self._services.wheel.arm(self, self._back_off.until)
             return
-        while len(self._idle) < self._warm:
-            self._idle[self._new()] = None
+        self._idle[self._new()] = None
 
     def _replace(self, lane: Lane, end: WorkerExit) -> None:
         del end
         self.lanes.pop(lane, None)
         self._idle.pop(lane, None)
+        self._starting.pop(lane, None)
         # Else the wheel would keep it until its worker's latest start: thousands, under load.
         self._services.wheel.disarm(lane)
         self._services.wheel.arm(self, self._services.clock() + REPLENISH_SECONDS)

@@ -23,7 +23,7 @@ from pluginsandbox.sdk.functions import (
     CO_COROUTINE,
     Function,
     FunctionDescription,
-    describe_functions,
+    find_functions,
 )
 from pluginsandbox.sdk.messages import describe
 from pluginsandbox.sdk.plugin import Plugin
@@ -76,7 +76,7 @@ class LoadedPlugin:
         self.secrets: Mapping[str, str] = types.MappingProxyType(dict(secrets))
         self._roots = [path for path in (root, *secrets.values()) if path]
         self._panic = ""
-        self.methods: tuple[Function, ...] = describe_functions(plugin_class)
+        self.methods: tuple[Function, ...] = find_functions(plugin_class)
         _check_hooks(plugin_class)
         if any(method.is_async for method in self.methods):
             from pluginsandbox.sdk.coroutines import Loop  # noqa: PLC0415  # slow to import
@@ -85,8 +85,13 @@ class LoadedPlugin:
 
     @property
     def functions(self) -> tuple[FunctionDescription, ...]:
-        """What callers may call; `Binding.call` takes the index in here."""
-        return tuple(method.description for method in self.methods)
+        """What callers may call; `Binding.call` takes the index in here.
+
+        Raises:
+            LoadError: EntryPointInvalid: a type cannot be described.
+
+        """
+        return tuple(method.describe() for method in self.methods)
 
     def panicked(self, message: str) -> None:
         """Tell that the worker before this one died; the next binding's on_panic hears it."""

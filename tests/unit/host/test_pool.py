@@ -14,12 +14,49 @@ def own(**fields: int) -> Bench:
 
 def test_warm_workers_are_started_ahead_and_replaced_when_taken() -> None:
     bench = own(warm_workers=2)
-    assert len(bench.runtime.workers) == 2
     bench.run()
+    assert len(bench.runtime.workers) == 2
     bench.call()
     assert len(bench.runtime.workers) == 2
     bench.advance(0.05)
     assert len(bench.runtime.workers) == 3
+
+
+def test_warm_workers_are_started_one_after_the_other() -> None:
+    bench = own(warm_workers=3)
+    for count in (1, 2, 3):
+        assert len(bench.runtime.workers) == count
+        bench.runtime.living[-1].ready()
+    bench.advance(1)
+    assert len(bench.runtime.workers) == 3
+
+
+def test_no_warm_worker_is_started_while_a_context_waits_for_its_own() -> None:
+    bench = own(warm_workers=1)
+    bench.run()
+    bench.call(context="a")
+    bench.call(context="b")
+    bench.advance(1)
+    assert len(bench.runtime.workers) == 2
+    bench.runtime.living[-1].ready()
+    bench.advance(1)
+    assert len(bench.runtime.workers) == 3
+
+
+def test_a_context_gets_the_warm_worker_that_is_under_way() -> None:
+    bench = own(warm_workers=1)
+    call = bench.call()
+    assert len(bench.runtime.workers) == 1
+    bench.run()
+    assert call.answer.result == b"1"
+
+
+def test_a_warm_worker_that_dies_while_it_starts_makes_way_for_the_next() -> None:
+    bench = own(warm_workers=2)
+    bench.runtime.living[0].die()
+    bench.advance(1)
+    bench.run()
+    assert len(bench.runtime.living) == 2
 
 
 def test_each_context_has_a_worker_of_its_own_that_ends_with_it() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pluginsandbox.sdk import Plugin, function
 from pluginsandbox.sdk.binding import LoadedPlugin
 from pluginsandbox.sdk.errors import ArgumentsError, LoadError
-from pluginsandbox.sdk.functions import describe_functions
+from pluginsandbox.sdk.functions import find_functions
 from pluginsandbox.sdk.testing import IDENTITY
 from tests.unit.sdk import samples
 from tests.unit.sdk.conftest import Call
@@ -152,7 +152,7 @@ def test_a_signature_that_cannot_be_served_is_refused_at_load(
     method: Callable[..., Any], message: str
 ) -> None:
     with pytest.raises(LoadError, match=f"function method: .*{message}") as caught:
-        describe_functions(one(method))
+        find_functions(one(method))[0].describe()
     assert caught.value.reason == "EntryPointInvalid"
 
 
@@ -163,7 +163,7 @@ def test_static_and_class_methods_are_refused() -> None:
         def ping(a: int, b: int) -> None: ...
 
     with pytest.raises(LoadError, match="function ping: it must be a plain method"):
-        describe_functions(Static)
+        find_functions(Static)
 
 
 def test_a_class_without_functions_is_refused() -> None:
@@ -171,7 +171,7 @@ def test_a_class_without_functions_is_refused() -> None:
         def ping(self) -> None: ...
 
     with pytest.raises(LoadError, match="class Empty has no functions: put @function"):
-        describe_functions(Empty)
+        find_functions(Empty)
 
 
 def test_a_decorated_function_keeps_its_signature(call: Call) -> None:
@@ -198,5 +198,5 @@ def test_functions_are_inherited() -> None:
         def more(self) -> int:
             return 1
 
-    names = [each.name for each in describe_functions(Child)]
+    names = [each.name for each in find_functions(Child)]
     assert {"more", "add", "keep"} <= set(names)
