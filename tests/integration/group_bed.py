@@ -65,6 +65,7 @@ class Sandbox:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keys_of_next: Path | None = None
     """Where pods that start from now on find their keys; None for where all do."""
+    ledger_contexts: int = 20_000
 
     @property
     def keys(self) -> Path:
@@ -118,7 +119,7 @@ class Sandbox:
     def plugins(self, folder: Path) -> tuple[PluginConfig, ...]:
         return (
             plugin(folder, max_contexts=20_000, call_timeout_milliseconds=20_000),
-            plugin(folder, "ledger", LEDGER, "Ledger", max_contexts=20_000),
+            plugin(folder, "ledger", LEDGER, "Ledger", max_contexts=self.ledger_contexts),
             plugin(folder, "own", isolation="PerContext"),
         )
 

@@ -100,7 +100,7 @@ def test_a_member_with_another_view_is_told_so_and_gets_no_grant(tmp_path: Path)
         assert isinstance(answer, Differs)
 
 
-def test_while_views_differ_a_call_waits_and_then_is_told_to_come_again(tmp_path: Path) -> None:
+def test_members_that_are_only_heard_of_are_given_up_when_they_refuse(tmp_path: Path) -> None:
     with sandbox(tmp_path, queue_timeout_milliseconds=1500) as group:
         pod = group.start()
         assert pod.host.call("add", {}, "bound").json == 1

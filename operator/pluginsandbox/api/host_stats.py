@@ -10,8 +10,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-MAX_BYTES = 64 << 10
-"""Of the whole document."""
+MAX_BYTES = 256 << 10
+"""Of the whole document: what the bounds below allow in JSON's longest spelling, and a little."""
+MESSAGE_CHARACTERS = 1024
+"""What a host says of one plugin at most; the status shows no more."""
+MISSING_ACTS = 64
+MISSING_CHARACTERS = 256
+"""What it says of an act that was not stopped."""
 
 SAMPLES = 120
 """Seconds that are kept: what a restarted autoscaler needs to read its windows back."""
@@ -44,7 +49,7 @@ class ConfinementStats(msgspec.Struct, frozen=True, rename="camel"):
     holds: bool
     """Whether every forbidden act was stopped."""
     landlock_abi: int = 0
-    missing: Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)] = ()
+    missing: Annotated[tuple[Text, ...], msgspec.Meta(max_length=MISSING_ACTS)] = ()
     """Forbidden acts that were not stopped, for a person."""
 
 

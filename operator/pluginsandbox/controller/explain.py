@@ -27,6 +27,11 @@ def quote(text: str) -> str:
     return line if len(line) <= MAX_QUOTE else f"{line[: MAX_QUOTE - 1]}…"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 pod`, `3 pods`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def condition(body: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Return a condition of an object, empty if it has none of that type."""
     conditions = (body.get("status") or {}).get("conditions") or ()

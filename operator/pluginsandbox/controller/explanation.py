@@ -100,8 +100,11 @@ def _child(observed: Observed, kind: kinds.Kind, name: str) -> str:
     status = live.get("status") or {}
     if kind is not kinds.DEPLOYMENT:
         return "there"
-    numbers = (status.get(each) or 0 for each in ("replicas", "updatedReplicas", "readyReplicas"))
-    return "there; {} pods, {} of the present template, {} ready".format(*numbers)
+    pods, *numbers = (
+        status.get(each) or 0 for each in ("replicas", "updatedReplicas", "readyReplicas")
+    )
+    told = explain.count(pods, "pod")
+    return "there; {}, {} of the present template, {} ready".format(told, *numbers)
 
 
 def _pods(observed: Observed) -> Iterator[str]:

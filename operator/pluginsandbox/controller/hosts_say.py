@@ -6,7 +6,7 @@ Hosts run next to other people's code, so their word explains and never decides.
 from __future__ import annotations
 
 from pluginsandbox.api.conditions import ConditionStatus
-from pluginsandbox.api.host_stats import HostStats, PluginStats
+from pluginsandbox.api.host_stats import MESSAGE_CHARACTERS, HostStats, PluginStats
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import PluginState, PluginStatus
@@ -16,7 +16,6 @@ from pluginsandbox.controller.observed import Observed
 from pluginsandbox.controller.trim import Body
 
 Verdict = tuple[ConditionStatus, Reason, str]
-MAX_PLUGIN_MESSAGE = 1024
 
 
 def plugins_loaded(observed: Observed, decision: Decision) -> Verdict:
@@ -40,7 +39,7 @@ def plugins_loaded(observed: Observed, decision: Decision) -> Verdict:
     wanted = {plugin.name for plugin in observed.sandbox.spec.plugins}
     if all(wanted <= _loaded(stats) for stats in told):
         pods = _pods(len(told), len(ready))
-        return "True", Reason.ALL_LOADED, f"{len(wanted)} plugins on {pods}"
+        return "True", Reason.ALL_LOADED, f"{explain.count(len(wanted), 'plugin')} on {pods}"
     missing = sorted(set().union(*(wanted - _loaded(stats) for stats in told)))
     return "False", Reason.LOADING, f"not yet loaded on every pod: {', '.join(missing)}"
 
@@ -101,7 +100,7 @@ def _plugin(
         digest=_digest(observed, plugin, [each for _, each in words]),
         state=state,
         loaded_replicas=loaded,
-        message=message[:MAX_PLUGIN_MESSAGE] if message else None,
+        message=message[:MESSAGE_CHARACTERS] if message else None,
     )
 
 
@@ -141,11 +140,12 @@ def _uid(pod: Body) -> str:
 
 
 def _pods(told: int, ready: int) -> str:
-    return f"{ready} pods" if told == ready else f"{told} of {ready} pods, the others not read yet"
+    pods = explain.count(ready, "pod")
+    return pods if told == ready else f"{told} of {pods}, the others not read yet"
 
 
 def _unreachable(pods: int) -> str:
     return (
-        f"/stats of {pods} ready pods cannot be read; let the operator's namespace reach port 9090 "
-        "of sandbox pods"
+        f"/stats of {explain.count(pods, 'ready pod')} cannot be read; let the operator's "
+        "namespace reach port 9090 of sandbox pods"
     )

@@ -12,6 +12,7 @@ from pluginsandbox.api.conditions import (
 )
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import ScalingStatus
+from pluginsandbox.controller import explain
 from pluginsandbox.controller.observed import Observed
 
 Verdict = tuple[ConditionStatus, Reason, str]
@@ -40,7 +41,8 @@ def active(observed: Observed, ready: int, known: Iterable[Condition]) -> Verdic
             "spec.scaling.paused is Both: set it to None to go on",
         )
     if not scaling.on:
-        message = f"always {scaling.min_replicas} pods: set maxReplicas above minReplicas"
+        pods = explain.count(scaling.min_replicas, "pod")
+        message = f"always {pods}: set maxReplicas above minReplicas"
         return "False", Reason.FIXED_REPLICAS, message
     return _of_autoscaler(observed, ready, known)
 
@@ -61,8 +63,8 @@ def _manual(observed: Observed, replicas: int) -> str:
     key = observed.key
     end = f"kubectl patch psb {key.name} -n {key.namespace} --type merge"
     return (
-        f"spec.replicas holds {replicas} pods; to let the load decide again, remove it from the "
-        f'manifest and run: {end} -p \'{{"spec":{{"replicas":null}}}}\''
+        f"spec.replicas holds {explain.count(replicas, 'pod')}; to let the load decide again, "
+        f'remove it from the manifest and run: {end} -p \'{{"spec":{{"replicas":null}}}}\''
     )
 
 
@@ -82,8 +84,8 @@ def _of_autoscaler(observed: Observed, ready: int, known: Iterable[Condition]) -
         return _as_before(known) or ("Unknown", Reason.PROGRESSING, "the first look is under way")
     if scaled.blind:
         message = (
-            f"/stats of {ready} ready pods cannot be read, so there stay {scaled.desired}; let the "
-            "operator's namespace reach port 9090 of sandbox pods"
+            f"/stats of {explain.count(ready, 'ready pod')} cannot be read, so there stay "
+            f"{scaled.desired}; let the operator's namespace reach port 9090 of sandbox pods"
         )
         return "Unknown", Reason.HOSTS_UNREACHABLE, message
     policy = scaled.policy

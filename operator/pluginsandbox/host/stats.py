@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import msgspec
 
-from pluginsandbox.api.host_stats import ConfinementStats, HostSample, HostStats, PluginStats
+from pluginsandbox.api.host_stats import (
+    MESSAGE_CHARACTERS,
+    MISSING_ACTS,
+    MISSING_CHARACTERS,
+    ConfinementStats,
+    HostSample,
+    HostStats,
+    PluginStats,
+)
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.plugins import Plugin
 
 VERSION = 1
-MISSING_ACTS = 64
-MESSAGE_CHARACTERS = 4096
 
 
 class Stats(HostStats, frozen=True, rename="camel", kw_only=True):
@@ -79,5 +85,5 @@ def _confinement(host: Host) -> ConfinementStats | None:
     return ConfinementStats(
         holds=found.holds,
         landlock_abi=found.landlock_abi,
-        missing=tuple(text[:MESSAGE_CHARACTERS] for text in missing[:MISSING_ACTS]),
+        missing=tuple(text[:MISSING_CHARACTERS] for text in missing[:MISSING_ACTS]),
     )

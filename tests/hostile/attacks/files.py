@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import FATAL, LANDLOCK, LIMITS, NOTHING, PROCESS, SECCOMP, Attack
+from tests.hostile.scenes import loading, sharing
 
 GROUP = "files"
 GONE = ("PermissionError", "FileNotFoundError")
@@ -90,7 +90,7 @@ for number in range(4, 64):
         "leave a mark on a descriptor that workers share",
         GROUP,
         PROCESS,
-        drive=scenes.mark_on_shared_descriptor,
+        drive=sharing.mark_on_shared_descriptor,
         control="""
 import fcntl
 if os.fork() == 0:
@@ -238,7 +238,7 @@ got = os.sendfile(os.open('/tmp/attack-copy', os.O_RDWR | os.O_CREAT), source, 0
         "make the path to its files a link to a neighbour's",
         GROUP,
         "the check before loading",
-        drive=scenes.root_that_is_a_link,
+        drive=loading.root_that_is_a_link,
         pods=False,
         control="os.symlink(target['victim_root'], '/tmp/attack-root'); "
         "got = os.listdir('/tmp/attack-root')",
@@ -247,7 +247,7 @@ got = os.sendfile(os.open('/tmp/attack-copy', os.O_RDWR | os.O_CREAT), source, 0
         "ship a link to a neighbour's secret",
         GROUP,
         "the check before loading",
-        drive=scenes.link_among_its_files,
+        drive=loading.link_among_its_files,
         pods=False,
         control="os.symlink(target['secret'], '/tmp/attack-link'); got = open('/tmp/attack-link')",
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import (
     DENIED,
     DIED,
@@ -13,6 +12,7 @@ from tests.hostile.record import (
     TIMEOUT,
     Attack,
 )
+from tests.hostile.scenes import interpreter
 
 GROUP = "interpreter"
 
@@ -88,14 +88,14 @@ while frame:
         "pretend to be another context",
         GROUP,
         PROCESS,
-        drive=scenes.pretend_another_context,
+        drive=interpreter.pretend_another_context,
         control=None,
     ),
     Attack(
         "pretend to be another plugin",
         GROUP,
         PROCESS,
-        drive=scenes.pretend_another_plugin,
+        drive=interpreter.pretend_another_plugin,
         control=None,
     ),
     Attack(
@@ -142,21 +142,21 @@ while True:
         "hook imports, to see what others import",
         GROUP,
         PROCESS,
-        drive=scenes.hook_imports,
+        drive=interpreter.hook_imports,
         control=None,
     ),
     Attack(
         "stay behind with an exit handler",
         GROUP,
         PROCESS,
-        drive=scenes.stay_with_exit_handler,
+        drive=interpreter.stay_with_exit_handler,
         control="import atexit; atexit.register(print, 'stayed'); got = 'registered'",
     ),
     Attack(
         "trace every line that runs after it",
         GROUP,
         PROCESS,
-        drive=scenes.trace_lines,
+        drive=interpreter.trace_lines,
         control="import sys; sys.settrace(lambda *_: None); got = sys.gettrace()",
     ),
     Attack(

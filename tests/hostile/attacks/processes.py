@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import FATAL, NOTHING, SECCOMP, TIMEOUT, Attack
+from tests.hostile.scenes import clock
 
 GROUP = "processes"
 NO_THREAD = ("PermissionError", "RuntimeError", "OSError")
@@ -221,7 +221,7 @@ for _ in range(50):
         "outlive its context by never ending",
         GROUP,
         "the two clocks",
-        drive=scenes.outlive_the_context,
+        drive=clock.outlive_the_context,
         control=None,
     ),
     Attack("watch files for others' doings", GROUP, SECCOMP, "got = reached(294, 26, 0)"),

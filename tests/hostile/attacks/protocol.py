@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import FRAME, PROTOCOL, Attack
+from tests.hostile.scenes import belief, loading
 
 GROUP = "protocol"
 KILLED = (PROTOCOL,)
@@ -31,7 +31,7 @@ ATTACKS = (
     ),
     _forged("answer a call that nobody made", "send([3, 999_999, 0, b''])"),
     _forged("answer a call with a negative number", "send([3, -1, 0, b''])"),
-    Attack("answer its call twice", GROUP, FRAME, drive=scenes.answer_twice, control=None),
+    Attack("answer its call twice", GROUP, FRAME, drive=belief.answer_twice, control=None),
     _forged("answer with a time that is no number", "send([3, 1, 0, b'', float('nan')])"),
     _forged("answer with a time before the beginning", "send([3, 1, 0, b'', -1.0])"),
     _forged("fail in a way there is none", "send([4, 1, 'Whim', 'E', 'm'])"),
@@ -66,21 +66,21 @@ ATTACKS = (
         "answer the calls of other contexts before they ran",
         GROUP,
         FRAME,
-        drive=scenes.answer_others_calls,
+        drive=belief.answer_others_calls,
         control=None,
     ),
     Attack(
         "say while it is imported that it was loaded",
         GROUP,
         FRAME,
-        drive=scenes.forge_while_imported,
+        drive=loading.forge_while_imported,
         control=None,
     ),
     Attack(
         "have its answer taken for another plugin's",
         GROUP,
         FRAME,
-        drive=scenes.honest_frame_is_taken_for_its_own_call,
+        drive=belief.honest_frame_is_taken_for_its_own_call,
         # The one forged frame that is taken: it answers the call that is open, as it may.
         control="got = True",
     ),
@@ -88,14 +88,14 @@ ATTACKS = (
         "send the host a header in an error's name",
         GROUP,
         FRAME,
-        drive=scenes.header_in_an_error,
+        drive=belief.header_in_an_error,
         control=None,
     ),
     Attack(
         "write lines into the host's log that look like its own",
         GROUP,
         FRAME,
-        drive=scenes.forge_log_lines,
+        drive=belief.forge_log_lines,
         control=None,
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import (
     DIED,
     FRAME,
@@ -14,6 +13,7 @@ from tests.hostile.record import (
     TIMEOUT,
     Attack,
 )
+from tests.hostile.scenes import loading, sharing
 
 GROUP = "resources"
 NO_MEMORY = ("MemoryError",)
@@ -94,7 +94,7 @@ got = len(kept)
         "keep the memory of its arguments and results",
         GROUP,
         HOST,
-        drive=scenes.keep_payloads,
+        drive=sharing.keep_payloads,
         control="""
 import mmap
 kept = [os.memfd_create('kept') for _ in range(20)]
@@ -106,7 +106,7 @@ got = sum(os.fstat(descriptor).st_size for descriptor in kept)
         "reach its limit in many workers at once",
         GROUP,
         LIMITS,
-        drive=scenes.many_at_the_limit,
+        drive=sharing.many_at_the_limit,
         control="got = [len(bytearray(40 << 20)) for _ in range(8)]",
     ),
     Attack(
@@ -207,7 +207,7 @@ for got in range(1, 2000): kernel(234, 131, os.getpid(), os.getpid(), 40)
         "flood the log by printing",
         GROUP,
         HOST,
-        drive=scenes.flood_the_log,
+        drive=sharing.flood_the_log,
         control="print('x\\n' * 50_000); got = 50_000",
     ),
     Attack(
@@ -222,7 +222,7 @@ for got in range(1, 2000): kernel(234, 131, os.getpid(), os.getpid(), 40)
         "burn the CPU between its calls",
         GROUP,
         HOST,
-        drive=scenes.burn_between_calls,
+        drive=sharing.burn_between_calls,
         control="""
 import signal, time
 def burn(*_):
@@ -236,28 +236,28 @@ before = time.process_time(); time.sleep(0.05); got = time.process_time() - befo
         "answer early, and burn the CPU for ever",
         GROUP,
         HOST,
-        drive=scenes.burn_after_the_answer,
+        drive=sharing.burn_after_the_answer,
         control=None,
     ),
     Attack(
         "die as soon as it serves, again and again",
         GROUP,
         HOST,
-        drive=scenes.die_again_and_again,
+        drive=loading.die_again_and_again,
         control=None,
     ),
     Attack(
         "keep the host busy with refusing",
         GROUP,
         HOST,
-        drive=scenes.keep_the_host_refusing,
+        drive=sharing.keep_the_host_refusing,
         control=None,
     ),
     Attack(
         "use up the host's descriptors",
         GROUP,
         HOST,
-        drive=scenes.use_up_descriptors,
+        drive=sharing.use_up_descriptors,
         control=None,
     ),
     Attack(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.hostile import scenes
 from tests.hostile.record import CLOCK, FATAL, SECCOMP, Attack
+from tests.hostile.scenes import clock, loading
 
 GROUP = "time"
 
@@ -12,7 +12,7 @@ ATTACKS = (
         "loop in Python",
         GROUP,
         CLOCK,
-        drive=scenes.step_one("while True: pass"),
+        drive=clock.step_one("while True: pass"),
         quick=True,
         control=None,
     ),
@@ -20,46 +20,46 @@ ATTACKS = (
         "sleep past the deadline",
         GROUP,
         CLOCK,
-        drive=scenes.step_one("import time; time.sleep(30)"),
+        drive=clock.step_one("import time; time.sleep(30)"),
         control="import time; started = time.monotonic(); time.sleep(0.5); got = 'slept'",
     ),
     Attack(
         "wait for what never comes",
         GROUP,
         CLOCK,
-        drive=scenes.step_one("import select; select.select([], [], [])"),
+        drive=clock.step_one("import select; select.select([], [], [])"),
         control=None,
     ),
     Attack(
         "swallow the first interrupt",
         GROUP,
         CLOCK,
-        drive=scenes.step_one(
+        drive=clock.step_one(
             "import time\ntry:\n    while True: time.sleep(1)\n"
             "except BaseException: pass\nwhile True: pass"
         ),
         control=None,
     ),
-    Attack("loop in C", GROUP, CLOCK, drive=scenes.step_two("sum(range(10**12))"), control=None),
+    Attack("loop in C", GROUP, CLOCK, drive=clock.step_two("sum(range(10**12))"), control=None),
     Attack(
         "match an expression without end",
         GROUP,
         CLOCK,
-        drive=scenes.step_one("import re; re.match('(a+)+b', 'a' * 64)"),
+        drive=clock.step_one("import re; re.match('(a+)+b', 'a' * 64)"),
         control=None,
     ),
     Attack(
         "loop in C that lets go of the interpreter",
         GROUP,
         CLOCK,
-        drive=scenes.step_two("import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"),
+        drive=clock.step_two("import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"),
         control=None,
     ),
     Attack(
         "block all signals",
         GROUP,
         CLOCK,
-        drive=scenes.step_two(
+        drive=clock.step_two(
             "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n"
             "while True: pass"
         ),
@@ -69,7 +69,7 @@ ATTACKS = (
         "ignore all signals",
         GROUP,
         CLOCK,
-        drive=scenes.step_two(
+        drive=clock.step_two(
             "import signal\n"
             "for n in set(range(1, 32)) - {9, 19}: signal.signal(n, signal.SIG_IGN)\n"
             "while True: pass"
@@ -80,7 +80,7 @@ ATTACKS = (
         "switch the timer off",
         GROUP,
         CLOCK,
-        drive=scenes.step_two(
+        drive=clock.step_two(
             "import signal; signal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
         ),
         control=None,
@@ -89,28 +89,28 @@ ATTACKS = (
         "never end its start",
         GROUP,
         CLOCK,
-        drive=scenes.endless_start,
+        drive=clock.endless_start,
         control=None,
     ),
     Attack(
         "never end its exit",
         GROUP,
         CLOCK,
-        drive=scenes.endless_exit,
+        drive=clock.endless_exit,
         control=None,
     ),
     Attack(
         "never end when it is told of a panic",
         GROUP,
         CLOCK,
-        drive=scenes.endless_panic,
+        drive=clock.endless_panic,
         control=None,
     ),
     Attack(
         "never end its import",
         GROUP,
         CLOCK,
-        drive=scenes.endless_import,
+        drive=loading.endless_import,
         control=None,
     ),
     Attack(

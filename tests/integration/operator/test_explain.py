@@ -48,5 +48,5 @@ async def test_a_sandbox_is_explained_from_its_birth_to_its_readiness(
         await bed.until("Ready", "True")
         await bed.until("PluginsLoaded", "True")
         text = (await explain())[1]
-        assert "1 pods, 1 of the present template, 1 ready" in text
+        assert "1 pod, 1 of the present template, 1 ready" in text
         assert text.endswith("It waits for:\n  - nothing\n")

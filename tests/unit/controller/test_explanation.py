@@ -25,7 +25,7 @@ def test_a_sandbox_that_is_well_waits_for_nothing() -> None:
     assert "PluginSandbox team/shop (generation 1) wants:" in text
     assert "1 pod: spec.replicas is absent" in text
     assert "plugin counter (Python, PerPlugin) from ConfigMap counter" in text
-    assert "Deployment shop: there; 1 pods, 1 of the present template, 1 ready" in text
+    assert "Deployment shop: there; 1 pod, 1 of the present template, 1 ready" in text
     assert "pod shop-1: ready" in text
     assert text.endswith("It waits for:\n  - nothing")
 

@@ -482,7 +482,7 @@ def test_a_scaling_step_is_no_roll_out(*, wanted: int, restarted: bool) -> None:
 def test_plugins_are_judged_by_the_hosts_that_were_read() -> None:
     life = done(replicas=3)
     status = several(life, ready=3, wanted=3)
-    assert message_of(status, "PluginsLoaded") == "1 plugins on 3 pods"
+    assert message_of(status, "PluginsLoaded") == "1 plugin on 3 pods"
     assert status["plugins"][0]["loadedReplicas"] == 3
     one = dict(list(life.world.stats.items())[:1])
     status = life.look(stats=one)

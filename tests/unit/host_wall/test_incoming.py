@@ -16,9 +16,7 @@ from pluginsandbox.host.frames import (
     Borrow,
     Checkpoint,
     Failed,
-    Filled,
     FromWorker,
-    FunctionInfo,
     Loaded,
     LoadFailed,
     Log,
@@ -28,28 +26,10 @@ from pluginsandbox.host.frames import (
     SegmentWanted,
 )
 from pluginsandbox.host.incoming import MESSAGE_CHARACTERS, ProtocolError, decode, slots
+from tests.hostile.honest import HONEST
 
 encode = msgspec.msgpack.encode
 LONG = "x" * (MESSAGE_CHARACTERS + 1)
-
-HONEST: list[FromWorker] = [
-    Loaded((FunctionInfo("reserve", "Reserve.", b"{}", b"{}"),), 0.1, 0.2),
-    LoadFailed("ImportFailed", "inventory.py line 3: invalid syntax"),
-    Result(1, 0, b"{}"),
-    Result(1, 0, b"", 0.5, segment=True, size=SEGMENT_BYTES),
-    Failed(2, "Arguments", "ArgumentsError", "is missing", "sku"),
-    Failed(2, "Start", "ValueError", "no", bound=False),
-    Result(1, 0, b"{}", checkpoint=Checkpoint(7, 1, encode({"total": b"\x01", "note": None}))),
-    Result(1, 0, b"", 0.0, True, SEGMENT_BYTES, Checkpoint(7, 2, b"", 40_000)),
-    Failed(2, "Durable", "DurableError", "too much", checkpoint=Checkpoint(7, 3, b"", 40_000)),
-    Failed(2, "Restore", "ValueError", "too old", bound=False),
-    Reclaimed(3, 512),
-    SegmentWanted(4, 1 << 20),
-    Log("info", "hello"),
-    Publish(5, "prices", 0),
-    Filled(5),
-    Borrow(5, "catalogue", "prices"),
-]
 
 OUT_OF_BOUNDS: list[FromWorker] = [
     Result(1, 0, bytes(SEGMENT_BYTES)),
