@@ -35,6 +35,8 @@ from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 log = structlog.get_logger()
 
 PERIOD_SECONDS = 1.0
+AFTER_SECONDS = 0.1
+"""Past the whole second. Hosts close theirs at it, so the sample is as new as can be."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -99,7 +101,7 @@ class Scaler:
                     self._look_around()
                 else:
                     self._states.clear()
-                await asyncio.sleep(PERIOD_SECONDS)
+                await asyncio.sleep(until_next(self._wall()))
         finally:
             for task in self._looking.values():
                 task.cancel()
@@ -207,6 +209,11 @@ class Scaler:
 
     def _now(self) -> int:
         return int(self._wall().timestamp())
+
+
+def until_next(now: dt.datetime) -> float:
+    """Return the seconds until the next look; one that came early does not come twice."""
+    return PERIOD_SECONDS + AFTER_SECONDS - now.microsecond / 1e6
 
 
 def _last(seen: Seen, revision: str) -> LastDecision:

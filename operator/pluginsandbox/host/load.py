@@ -12,6 +12,15 @@ from collections.abc import Iterator
 
 from pluginsandbox.api.host_stats import SAMPLES, HostSample
 
+SAMPLE_SECONDS = 1.0
+LATE_SECONDS = 0.01
+"""Past the whole second, so that a timer that fires early closes none twice."""
+
+
+def until_next(unix_time: float) -> float:
+    """Return the seconds until the next sample: all hosts close the same seconds."""
+    return SAMPLE_SECONDS + LATE_SECONDS - unix_time % SAMPLE_SECONDS
+
 
 class Level:
     """A number that goes up and down, and its integral over time.

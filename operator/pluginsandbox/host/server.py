@@ -21,7 +21,7 @@ from prometheus_client import disable_created_metrics
 
 from pluginsandbox.api import host_config
 from pluginsandbox.api.host_config import HostConfig, payload_bytes
-from pluginsandbox.host import loading, proof, shutdown
+from pluginsandbox.host import load, loading, proof, shutdown
 from pluginsandbox.host.assembly import Host
 from pluginsandbox.host.door_admin import AdminDoor
 from pluginsandbox.host.door_http import HttpDoor
@@ -199,7 +199,7 @@ class Server:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(load.until_next(time.time()))
             self._host.load.sample(self._host.clock(), time.time(), len(self._host.table))
             self._runtime.look()
             self._callers.tick()

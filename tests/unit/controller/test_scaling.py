@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pluginsandbox.controller.children.deployment import template_hash
 from pluginsandbox.controller.decide import decide, desired_replicas, least_replicas
 from pluginsandbox.controller.observed import Observed, Scaled
 from pluginsandbox.controller.pod_counts import count
+from pluginsandbox.controller.scaler import until_next
 from tests.unit.controller.worlds import KEY, NOW, SETTINGS, live, observed, pod, sandbox
 
 POLICY = {"minReplicas": 2, "maxReplicas": 9}
@@ -120,3 +122,10 @@ def test_pods_on_their_way_count_made_or_not_unless_the_server_refuses_them() ->
     assert found.start_milliseconds == 9000
     refused = {"conditions": [{"type": "ReplicaFailure", "status": "True"}]}
     assert count({**hosts, "status": refused}, some, NOW).coming == 1
+
+
+@pytest.mark.parametrize("microsecond", [0, 99_000, 100_000, 500_000, 999_999])
+def test_the_next_look_is_just_after_hosts_close_the_next_second(microsecond: int) -> None:
+    now = NOW.replace(microsecond=microsecond)
+    at = now + dt.timedelta(seconds=until_next(now))
+    assert at == NOW.replace(microsecond=100_000) + dt.timedelta(seconds=1)

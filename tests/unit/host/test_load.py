@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pluginsandbox.api.host_stats import SAMPLES, HostLoad, HostSample, decode_load
-from pluginsandbox.host.load import Load
+from pluginsandbox.host.load import Load, until_next
 
 
 def test_a_second_is_the_mean_of_what_was_there_and_the_counts_of_what_came() -> None:
@@ -30,6 +30,13 @@ def test_two_minutes_are_kept_and_read_back_as_they_were() -> None:
     kept = tuple(load)
     assert [each.time for each in kept] == list(range(50, SAMPLES + 50))
     assert decode_load(msgspec.json.encode(HostLoad(kept))) == kept
+
+
+@pytest.mark.parametrize("unix_time", [1e9, 1e9 + 0.009, 1e9 + 0.01, 1e9 + 0.5, 1e9 + 0.999])
+def test_every_host_closes_each_second_once_just_after_its_end(unix_time: float) -> None:
+    at = unix_time + until_next(unix_time)
+    assert int(at) == int(unix_time) + 1
+    assert at % 1 == pytest.approx(0.01, abs=1e-6)
 
 
 @pytest.mark.parametrize("number", ["-1", "1e3", "1000000001", "null", '"1"', "NaN"])
