@@ -54,6 +54,8 @@ operator:
 monitoring:
   namespace: {{ .Values.monitoring.namespace | quote }}
   podMonitor: {{ .Values.monitoring.podMonitor }}
+scaling:
+  {{- toYaml .Values.scaling | nindent 2 }}
 dns:
   {{- toYaml .Values.dns | nindent 2 }}
 allow:
@@ -109,6 +111,12 @@ allow:
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+{{- if .Values.scaling.choosePods }}
+# Only an annotation is written: which pods go first when there are to be fewer.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [patch]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [list, create, patch]

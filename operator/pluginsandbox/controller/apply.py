@@ -19,7 +19,7 @@ from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import drift, kinds
 from pluginsandbox.controller.children import peers_secret
 from pluginsandbox.controller.children.common import Manifest
-from pluginsandbox.controller.cluster import CONFLICT, Cluster
+from pluginsandbox.controller.cluster import CONFLICT, NOT_FOUND, Cluster
 from pluginsandbox.controller.decide import Decision
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.explain import quote
@@ -32,6 +32,7 @@ from pluginsandbox.controller.trim import Body, trim
 log = structlog.get_logger()
 
 MAX_NAMED_FIELDS = 3
+MARKS_AT_ONCE = 16
 _COMPARED = ("metadata", "spec", "immutable")
 _FIRST = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE})
 """What is written at the same time, before the rest in its order."""
@@ -99,6 +100,7 @@ class Applier:
         peers = await self._peers(observed, decision)
         done += peers
         held = missing & _BEFORE_PODS or not all(each.written for each in peers)
+        await self._mark(decision.costs)
         for kind, manifest in then:
             if kind is kinds.DEPLOYMENT and decision.replicas and held:
                 continue
@@ -135,6 +137,23 @@ class Applier:
         except ControllerError as error:
             return _Outcome(kind, error=error)
         return _Outcome(kind, written=True, repairs=tuple(repairs))
+
+    async def _mark(self, costs: Iterable[tuple[Body, str | None]]) -> None:
+        """Tell the ReplicaSet's controller which pods to take; the step comes whether or not."""
+        room = asyncio.Semaphore(MARKS_AT_ONCE)
+        refused = await asyncio.gather(*(self._cost(pod, cost, room) for pod, cost in costs))
+        for each in itertools.islice(filter(None, refused), 1):
+            log.warning("pods that are to go were not marked", error=each)
+
+    async def _cost(self, pod: Body, cost: str | None, room: asyncio.Semaphore) -> str:
+        metadata = pod["metadata"]
+        patch = {"metadata": {"annotations": {kinds.DELETION_COST: cost}}}
+        async with room:
+            try:
+                await self._cluster.merge(kinds.POD, metadata["namespace"], metadata["name"], patch)
+            except PermanentError as error:
+                return "" if error.code == NOT_FOUND else str(error)
+        return ""
 
     async def _peers(self, observed: Observed, decision: Decision) -> list[_Outcome]:
         """Write what several pods need; whoever finds the others has a key already."""

@@ -11,7 +11,7 @@ from typing import Any
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.api.scaling import Scaling
-from pluginsandbox.controller import kinds
+from pluginsandbox.controller import kinds, leaving
 from pluginsandbox.controller.children import (
     config_snapshot,
     deployment,
@@ -42,6 +42,7 @@ class Decision:
         writes: Manifests in the order in which they must be applied.
         peers: What must be there before there are several pods, each after the one before it.
         deletions: Live objects of ours that must go, after the writes.
+        costs: Pods whose deletion cost changes before there are fewer of them; None takes it away.
         problems: What keeps the spec from being carried out.
         template: Hash of the pod template that is wanted; empty while it is not known.
         snapshot: Name of the snapshot that is wanted; empty while it is not known.
@@ -53,6 +54,7 @@ class Decision:
     writes: tuple[tuple[Kind, Manifest], ...] = ()
     peers: tuple[tuple[Kind, Manifest], ...] = ()
     deletions: tuple[tuple[Kind, Body], ...] = ()
+    costs: tuple[tuple[Body, str | None], ...] = ()
     problems: tuple[Problem, ...] = ()
     template: str = ""
     snapshot: str = ""
@@ -85,6 +87,7 @@ def decide(observed: Observed, settings: Settings) -> Decision:
         ),
         peers=_peers(observed, replicas),
         deletions=(*_unwanted(observed, settings), *_stale(observed, snapshot.name)),
+        costs=_costs(observed, settings, replicas),
         template=deployment.template_hash(hosts),
         snapshot=snapshot.name,
         note=room.overcommit,
@@ -275,6 +278,15 @@ def _budget(observed: Observed, replicas: int) -> tuple[tuple[Kind, Manifest], .
     if not several(observed, replicas):
         return ()
     return ((kinds.POD_DISRUPTION_BUDGET, disruption_budget.desired(observed.sandbox)),)
+
+
+def _costs(
+    observed: Observed, settings: Settings, replicas: int
+) -> tuple[tuple[Body, str | None], ...]:
+    scaled = observed.scaled
+    if scaled is None or not settings.scaling.choose_pods or replicas >= _held(observed):
+        return ()
+    return tuple(leaving.costs(observed.pods, scaled.leaving))
 
 
 def _stop(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:

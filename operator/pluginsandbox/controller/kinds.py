@@ -22,6 +22,8 @@ APPLIED_ANNOTATION = f"{GROUP}/applied"
 TEMPLATE_ANNOTATION = f"{GROUP}/template"
 """On pods: hash of the template they were made from."""
 REVISION_ANNOTATION = f"{GROUP}/revision"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""On pods: Kubernetes' own; the lowest goes first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

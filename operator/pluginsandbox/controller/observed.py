@@ -59,6 +59,7 @@ class Scaled:
         limit: What keeps them from being as many as the load asks for; empty if nothing does.
         blind: Whether the hosts cannot be read, so that the number is held.
         last: The last step, if one was made by this process.
+        leaving: Uids of the pods that are to go in a step down that is being made.
 
     """
 
@@ -67,6 +68,7 @@ class Scaled:
     limit: str
     blind: bool
     last: LastDecision | None
+    leaving: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from pluginsandbox.autoscaler.core import Autoscaler, Seen
 from pluginsandbox.autoscaler.decide import Answer, Direction, Limit
 from pluginsandbox.autoscaler.record import inputs
 from pluginsandbox.autoscaler.sample import history
-from pluginsandbox.controller import explain, kinds, pod_counts
+from pluginsandbox.controller import explain, kinds, leaving, pod_counts
 from pluginsandbox.controller.decisions import Decisions, described
 from pluginsandbox.controller.events import Announcement
 from pluginsandbox.controller.kinds import Key
@@ -47,6 +47,8 @@ class _State:
     core: Autoscaler
     answer: Answer | None = None
     scaled: Scaled | None = None
+    contexts: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Of each pod, by its uid, as last told."""
 
 
 class Scaler:
@@ -152,6 +154,9 @@ class Scaler:
         pods = pod_counts.count(live, self._store.owned(kinds.POD, key), now)
         state = self._state(key, policy, told, len(ready), pods.start_milliseconds)
         sample = newest(told, asked=len(some), pods=len(ready))
+        told_now = {uid: samples[-1].contexts for uid, samples in told.items()}
+        uids = {pod["metadata"]["uid"] for pod in ready}
+        state.contexts = {uid: n for uid, n in (state.contexts | told_now).items() if uid in uids}
         seen = state.core.tick(int(now.timestamp()), sample, pods)
         self._take(key, body, state, seen)
 
@@ -165,7 +170,8 @@ class Scaler:
             known = samples or history(told, pods=pods)
             core = Autoscaler(policy, known, start_milliseconds=start_milliseconds)
             answer, scaled = (state.answer, state.scaled) if state else (None, None)
-            state = self._states[key] = _State(policy, core, answer, scaled)
+            contexts = state.contexts if state else {}
+            state = self._states[key] = _State(policy, core, answer, scaled, contexts)
         return state
 
     def _take(self, key: Key, body: Body, state: _State, seen: Seen) -> None:
@@ -178,11 +184,21 @@ class Scaler:
             last = self._tell(key, body, seen) or last
         limit = "" if answer.limit is Limit.NONE else str(answer.limit)
         scaled = Scaled(
-            policy=state.policy, desired=answer.desired, limit=limit, blind=blind, last=last
+            policy=state.policy,
+            desired=answer.desired,
+            limit=limit,
+            blind=blind,
+            last=last,
+            leaving=self._leaving(key, state, seen),
         )
         if scaled != state.scaled:
             state.scaled = scaled
             self._wanted(key)
+
+    def _leaving(self, key: Key, state: _State, seen: Seen) -> tuple[str, ...]:
+        surplus = seen.facts.pods.requested - seen.answer.desired
+        pods = self._store.owned(kinds.POD, key) if surplus > 0 else ()
+        return leaving.fewest(pods, state.contexts, surplus)
 
     def _tell(self, key: Key, body: Body, seen: Seen) -> LastDecision | None:
         """Say what was decided; return it if it is a step."""

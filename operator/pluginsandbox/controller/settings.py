@@ -106,6 +106,13 @@ class Monitoring(_Section):
     pod_monitor: bool = True
 
 
+class ScalingRights(_Section):
+    """What the autoscaler may do beside counting."""
+
+    choose_pods: bool = True
+    """Mark the pods that are to go, which takes the right to patch pods."""
+
+
 class Dns(_Section):
     """Pods that sandbox pods may ask for names."""
 
@@ -167,6 +174,7 @@ class Settings(_Section):
     operator: OperatorIdentity = OperatorIdentity()
     monitoring: Monitoring = Monitoring()
     dns: Dns = Dns()
+    scaling: ScalingRights = ScalingRights()
     allow: list[Grant] = []
 
     def allowed(self, namespace_labels: dict[str, str]) -> frozenset[str]:

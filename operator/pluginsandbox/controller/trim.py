@@ -72,7 +72,7 @@ def _metadata(body: Mapping[str, Any]) -> Body:
     own = {
         key: value
         for key, value in (full.get("annotations") or {}).items()
-        if key.startswith(f"{GROUP}/")
+        if key.startswith(f"{GROUP}/") or key == kinds.DELETION_COST
     }
     return kept | ({"annotations": own} if own else {})
 

@@ -292,10 +292,11 @@ class Kubelet:
             {"type": "ContainersReady", "status": truth[ready], "lastTransitionTime": now},
             {"type": "Ready", "status": truth[ready], "lastTransitionTime": now},
         ]
+        address = pod["status"].get("podIP") or self._bed.hosts.place()
         status = {
             "phase": "Running",
-            "podIP": self._bed.hosts.address,
-            "podIPs": [{"ip": self._bed.hosts.address}],
+            "podIP": address,
+            "podIPs": [{"ip": address}],
             "conditions": conditions,
             "containerStatuses": [container],
         }
@@ -326,30 +327,48 @@ class FakeHosts:
         """Calls in progress in each pod, in each of the last 120 seconds."""
         numbers = (secrets.randbelow(254) + 1 for _ in range(3))
         self.address = ".".join(map(str, (127, *numbers)))  # other sessions have their own
+        self.contexts: dict[str, int] = {}
+        """In each pod that has an address of its own, by that; 0 in the others."""
+        self._free: list[str] = []
+        self._runner: web.AppRunner
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator[FakeHosts]:
         """Listen."""
         application = web.Application()
         application.router.add_get("/stats", self._answer)
-        runner = web.AppRunner(application, shutdown_timeout=1)
-        await runner.setup()
-        await web.TCPSite(runner, self.address, ADMIN_PORT).start()
+        self._runner = web.AppRunner(application, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self.address, ADMIN_PORT).start()
         try:
             yield self
         finally:
-            await runner.cleanup()
+            await self._runner.cleanup()
 
-    async def _answer(self, _: web.Request) -> web.Response:
+    async def apart(self, *contexts: int) -> None:
+        """Give so many pods to come an address of their own, and so many contexts."""
+        network, _, last = self.address.rpartition(".")
+        for number, each in enumerate(contexts, start=1):
+            address = f"{network}.{(int(last) + number) % 254 + 1}"
+            await web.TCPSite(self._runner, address, ADMIN_PORT).start()
+            self.contexts[address] = each
+            self._free.append(address)
+
+    def place(self) -> str:
+        """Return the address of the next pod."""
+        return self._free.pop(0) if self._free else self.address
+
+    async def _answer(self, request: web.Request) -> web.Response:
         self.asked += 1
         if isinstance(self.stats, bytes):
             return web.Response(body=self.stats)
-        return web.json_response({"samples": self._samples(), **self.stats})
+        contexts = self.contexts.get(request.url.host or "", 0)
+        return web.json_response({"samples": self._samples(contexts), **self.stats})
 
-    def _samples(self) -> list[Body]:
+    def _samples(self, contexts: int) -> list[Body]:
         now = int(dt.datetime.now(dt.UTC).timestamp())
         numbers = {"concurrency": self.calls * 1000, "queued": 0, "requests": self.calls}
-        numbers |= {"refused": 0, "contexts": 0}
+        numbers |= {"refused": 0, "contexts": contexts}
         return [{"time": now - ago, **numbers} for ago in reversed(range(120))]
 
 

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from pluginsandbox.controller import kinds
-from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
+from pluginsandbox.controller.settings import ScalingRights
+from tests.integration.operator.bed import SANDBOX, Bed, Body, eventually, sandbox, source
 
 pytestmark = pytest.mark.cluster
 
@@ -166,3 +167,45 @@ async def test_a_pause_holds_the_pods_and_equal_bounds_fix_them(bed: Bed) -> Non
         await bed.put(sandbox(scaling=POLICY | {"maxReplicas": 2, "minReplicas": 2}))
         await bed.until("ScalingActive", "False", "FixedReplicas")
         await pods(bed, 2)
+
+
+def chosen(bed: Bed, pods: list[Body]) -> list[int]:
+    return sorted(bed.hosts.contexts[pod["status"]["podIP"]] for pod in pods)
+
+
+async def test_the_pods_with_the_fewest_contexts_go_and_no_other_pod_is_written_to(
+    bed: Bed,
+) -> None:
+    await bed.hosts.apart(5, 1, 7, 2)
+    bed.hosts.calls = 1
+    async with bed.operator() as operator:
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY | {"minReplicas": 4, "maxReplicas": 5}))
+        await pods(bed, 4)
+        before = await bed.find(kinds.POD)
+        assert chosen(bed, before) == [1, 2, 5, 7]
+        await bed.put(sandbox(scaling=POLICY | {"minReplicas": 2, "maxReplicas": 5}))
+        bed.hosts.calls = 0
+        await pods(bed, 2)
+        after = await bed.find(kinds.POD)
+        writes = operator.metrics.registry.get_sample_value(
+            "pluginsandbox_writes_total", {"kind": "Pod", "verb": "patch"}
+        )
+    assert chosen(bed, after) == [5, 7]
+    assert not any(kinds.DELETION_COST in pod["metadata"].get("annotations", {}) for pod in after)
+    assert writes == 2
+
+
+async def test_without_the_right_to_mark_pods_there_are_fewer_all_the_same(bed: Bed) -> None:
+    await bed.hosts.apart(1, 2)
+    quiet = bed.settings.model_copy(update={"scaling": ScalingRights(choose_pods=False)})
+    bed.hosts.calls = 2
+    async with bed.operator(quiet) as operator:
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY | {"maxReplicas": 2}))
+        await pods(bed, 2)
+        bed.hosts.calls = 0
+        await pods(bed, 1)
+        labels = {"kind": "Pod", "verb": "patch"}
+        found = operator.metrics.registry.get_sample_value("pluginsandbox_writes_total", labels)
+    assert not found
