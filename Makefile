@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling peers cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,10 @@ peers: setup ## Search the peers' protocol for minutes, and roll hosts on this m
 SUBJECTS ?=
 bench-control: setup ## A thousand sandboxes on KWOK nodes beside the floor, into docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.control $(SUBJECTS)
+
+DECISIONS ?= 200
+drift-watch: setup ## Let DECISIONS happen under Argo CD, by both its diffs, and say whether it saw a drift
+	@$(BIN)/python -m tests.gitops --decisions $(DECISIONS)
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

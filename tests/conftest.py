@@ -21,7 +21,7 @@ settings.register_profile(
 )
 settings.load_profile("lawful")
 
-FOLDERS = ("unit", "integration", "chaos", "e2e")
+FOLDERS = ("unit", "integration", "chaos", "gitops", "e2e")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

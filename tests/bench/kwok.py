@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -66,13 +65,7 @@ class KwokPlane(ControlPlane):
 
 def _stages() -> list[Path]:
     """Return KWOK's own fast stages: what it does to nodes and pods, at once."""
-    done = subprocess.run(
-        ["go", "mod", "download", "-json", KWOK.requires],
-        cwd=KWOK.source,
-        capture_output=True,
-        check=True,
-    )
-    folder = Path(json.loads(done.stdout)["Dir"]) / "kustomize" / "stage"
+    folder = build.sources(KWOK) / "kustomize" / "stage"
     return [folder / name for name in STAGES]
 
 

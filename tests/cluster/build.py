@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -74,6 +75,21 @@ def ensure(modules: Sequence[Module]) -> dict[str, Path]:
         for number, module in enumerate(missing, start=1):
             _build(module, folders[module.name], f"[{number}/{len(missing)}]")
     return folders
+
+
+def sources(module: Module) -> Path:
+    """The folder of the files that a module is published with: its manifests are there, too.
+
+    Raises:
+        ClusterError: they could not be fetched.
+    """
+    command = ["go", "mod", "download", "-json", module.requires]
+    done = subprocess.run(
+        command, cwd=module.source, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ClusterError(f"fetching the sources of {module.name} failed:\n{done.stdout}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 @contextmanager

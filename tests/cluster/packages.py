@@ -1,9 +1,10 @@
-"""Programs that the node takes from the distribution, installed only when missing."""
+"""Programs that are taken from the distribution, installed only when missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
@@ -20,14 +21,13 @@ _PROGRAMS = {
 }
 _CNI_PLUGINS = ("bridge", "host-local")
 _CNI_PACKAGE = "containernetworking-plugins"
+# redis-server under its other name: Debian's package of that name would start one, too.
+REDIS = {"redis-check-rdb": "redis-tools"}
 
 
-def missing() -> list[str]:
-    """The Debian packages whose programs this machine lacks."""
-    lacking = {package for name, package in _PROGRAMS.items() if shutil.which(name) is None}
-    if cni_folder() is None:
-        lacking.add(_CNI_PACKAGE)
-    return sorted(lacking)
+def missing(programs: Mapping[str, str]) -> list[str]:
+    """The packages among `programs`, by the name of their program, that this machine lacks."""
+    return sorted({package for name, package in programs.items() if shutil.which(name) is None})
 
 
 def cni_folder() -> Path | None:
@@ -39,25 +39,36 @@ def cni_folder() -> Path | None:
 
 
 def ensure() -> None:
-    """Install what is missing, saying so.
+    """Install what the node needs and is missing, saying so.
 
     Raises:
         ClusterError: there is no apt-get here, or it failed.
     """
-    lacking = missing()
+    install([*missing(_PROGRAMS), *([] if cni_folder() else [_CNI_PACKAGE])])
+
+
+def install(lacking: Sequence[str]) -> None:
+    """Install packages, saying so.
+
+    Args:
+        lacking: their names; none is fine.
+
+    Raises:
+        ClusterError: there is no apt-get here, or it failed.
+    """
     if not lacking:
         return
     if shutil.which("apt-get") is None:
         raise ClusterError(
-            f"the local cluster needs what Debian has in the packages {', '.join(lacking)}; "
+            f"this needs what Debian has in the packages {', '.join(lacking)}; "
             "install their like, or name a cluster: PLUGINSANDBOX_KUBECONFIG=<file>"
         )
     say(f"installing Debian packages: {' '.join(lacking)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ("apt-get", "install", "-y", "--no-install-recommends", *lacking)
+    command = ("apt-get", "install", "-y", "--no-install-recommends", *lacking)
     try:
-        run(*install, env=quiet, seconds=900)
+        run(*command, env=quiet, seconds=900)
     except ClusterError:
         # Lists that are old or absent are the usual cause.
         run("apt-get", "update", env=quiet, seconds=900)
-        run(*install, env=quiet, seconds=900)
+        run(*command, env=quiet, seconds=900)

@@ -21,6 +21,8 @@ _COMPONENTS = (
 )
 _CONTAINERD = "v2.4.2"
 _HELM = "v4.3.1"
+_ARGOCD = "v3.3.9"
+_ARGOCD_PROGRAMS = ("argocd-application-controller", "argocd-repo-server", "kustomize")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,16 @@ KWOK = Module(
     requires="sigs.k8s.io/kwok",
     version="v0.8.0",
     outputs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+)
+
+# Argo CD, which brings to a cluster what Git holds, and the kustomize that it calls.
+ARGOCD = Module(
+    name="argocd",
+    requires="github.com/argoproj/argo-cd/v3",
+    version=_ARGOCD,
+    outputs={"argocd": "."},
+    links=dict.fromkeys(_ARGOCD_PROGRAMS, "argocd"),
+    variables={"github.com/argoproj/argo-cd/v3/common.version": _ARGOCD.removeprefix("v")},
 )
 
 NODE = (ETCD, KUBERNETES, CONTAINERD, COREDNS, PAUSE)
