@@ -82,7 +82,15 @@ class PluginSecret(Model):
 
     name: Name
     """Name by which the plugin asks for it: lower-case letters, digits and '-'."""
-    secret_name: ObjectName
+    secret_name: Annotated[
+        ObjectName,
+        Rule(
+            cel="!self.matches('-peers(-rotation)?$')",
+            check=lambda name: not name.endswith(("-peers", "-peers-rotation")),
+            message="secretName must not end in '-peers' or '-peers-rotation': such Secrets hold "
+            "the keys by which the pods of a sandbox know each other",
+        ),
+    ]
     """Name of the Secret, in the namespace of the sandbox."""
 
 

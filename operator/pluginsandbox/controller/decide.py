@@ -75,6 +75,9 @@ def decide(observed: Observed, settings: Settings) -> Decision:
         writes += _stop(observed) if replicas == 0 else ()
         return Decision(replicas=replicas, writes=writes, problems=problems, note=room.overcommit)
     snapshot = config_snapshot.plan(sandbox, known_files(observed))
+    forged = _forged(observed, snapshot)
+    if forged:
+        return Decision(replicas=replicas, writes=writes, problems=forged, note=room.overcommit)
     hosts = deployment.desired(sandbox, settings, snapshot, room, replicas)
     return Decision(
         replicas=replicas,
@@ -242,6 +245,23 @@ def _snapshot(observed: Observed, snapshot: Snapshot) -> tuple[tuple[Kind, Manif
         return ()  # it was there when the sources were read; its deletion brings the key again
     manifest = config_snapshot.desired(observed.sandbox, snapshot, observed.contents)
     return ((kinds.CONFIG_MAP, manifest),)
+
+
+def _forged(observed: Observed, snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Return what is wrong with a snapshot that says it is ours and holds something else.
+
+    Who may write ConfigMaps could make one ahead of us, and have the pods load what they like.
+    """
+    live = observed.children.get((kinds.CONFIG_MAP, snapshot.name))
+    if live is None or not live.get("immutable") or not controlled_by(live, observed.sandbox):
+        return ()
+    if live.get("config") == config_snapshot.config_digest(snapshot.config):
+        return ()
+    message = (
+        f"ConfigMap {snapshot.name} in namespace {observed.key.namespace} is not what the operator "
+        "makes under this name: find out who made it, and delete it"
+    )
+    return (Problem(Reason.NAME_CONFLICT, message, edit=True),)
 
 
 def _monitor(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:

@@ -22,14 +22,22 @@ MAX_QUOTE = 600
 
 
 def quote(text: str) -> str:
-    """Return another component's words on one line, bounded."""
-    line = " ".join(text.split())
+    """Return another component's words on one line, bounded, and fit for a terminal.
+
+    Plugins word some of them: what would move a cursor or turn the direction of writing is shown
+    by its number instead.
+    """
+    line = "".join(map(_shown, " ".join(text.split())))
     return line if len(line) <= MAX_QUOTE else f"{line[: MAX_QUOTE - 1]}…"
 
 
 def count(number: int, noun: str) -> str:
     """Return a number of things in words: `1 pod`, `3 pods`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def condition(body: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -167,5 +175,5 @@ def load_reason(plugin: PluginStats) -> Reason:
 
 def load_message(plugin: PluginStats, pod: str) -> str:
     """Return why a plugin failed to load, for a person."""
-    why = quote(plugin.message) or plugin.reason or "the host did not say why"
-    return f"plugin {plugin.name} cannot be loaded in pod {pod}: {why}"
+    why = quote(plugin.message or plugin.reason) or "the host did not say why"
+    return f"plugin {quote(plugin.name)} cannot be loaded in pod {pod}: {why}"

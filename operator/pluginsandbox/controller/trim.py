@@ -14,6 +14,7 @@ from typing import Any
 
 from pluginsandbox.api.names import GROUP
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.children.config_snapshot import CONFIG_KEY, config_digest
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.verify.digest import tree_digest
 
@@ -88,8 +89,15 @@ def _spec(body: Mapping[str, Any]) -> Body:
 def _config_map(body: Mapping[str, Any]) -> Body:
     labels = (body.get("metadata") or {}).get("labels") or {}
     if kinds.SANDBOX_LABEL in labels:
-        return {"immutable": body.get("immutable", False)}
+        return {"immutable": body.get("immutable", False), "config": _config(body)}
     return {"files": body["files"] if "files" in body else summary(body)}
+
+
+def _config(body: Mapping[str, Any]) -> str:
+    """Return the digest of a snapshot's configuration, which itself has those of all files."""
+    if "config" in body:
+        return str(body["config"])
+    return config_digest((body.get("data") or {}).get(CONFIG_KEY, ""))
 
 
 def _pod(body: Mapping[str, Any]) -> Body:

@@ -150,6 +150,16 @@ BAD_PLUGINS = (
         "name must be unique: s",
     ),
     Bad(
+        "secret with the key of peers",
+        {f"{P}.secrets": [{"name": "s", "secretName": "other-peers"}]},
+        "secretName must not end in '-peers' or '-peers-rotation'",
+    ),
+    Bad(
+        "secret with the second key of peers",
+        {f"{P}.secrets": [{"name": "s", "secretName": "other-peers-rotation"}]},
+        "secretName must not end in '-peers' or '-peers-rotation'",
+    ),
+    Bad(
         "secret with a path",
         {f"{P}.secrets": [{"name": "s/../t", "secretName": "x"}]},
         "should match",

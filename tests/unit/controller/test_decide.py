@@ -80,6 +80,17 @@ def test_a_snapshot_that_is_there_is_not_written_again() -> None:
     assert kinds_of(decide(world, SETTINGS)) == ["NetworkPolicy", "Service", "Deployment"]
 
 
+def test_a_snapshot_that_holds_something_else_is_not_used() -> None:
+    world = observed()
+    first = decide(world, SETTINGS)
+    forged = {**live(first, kinds.CONFIG_MAP), "immutable": True, "config": "of something else"}
+    at = (kinds.CONFIG_MAP, first.snapshot)
+    decision = decide(dataclasses.replace(world, children={at: forged}), SETTINGS)
+    assert [each.reason for each in decision.problems] == ["NameConflict"]
+    assert first.snapshot in decision.problems[0].message
+    assert "Deployment" not in kinds_of(decision)
+
+
 def test_a_snapshot_is_never_written_without_its_files() -> None:
     assert "ConfigMap" not in kinds_of(decide(observed(contents={}), SETTINGS))
 

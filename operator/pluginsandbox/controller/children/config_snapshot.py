@@ -7,6 +7,7 @@ and a change of code is a change of the pod template.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +65,11 @@ class Snapshot:
 def data_key(plugin: str, key: str) -> str:
     """Return where the snapshot keeps a plugin's file."""
     return f"{plugin}.{key}"
+
+
+def config_digest(config: str) -> str:
+    """Return the digest by which a live snapshot's configuration is told from a forged one."""
+    return hashlib.sha256(config.encode()).hexdigest()
 
 
 def plan(sandbox: PluginSandbox, files: Mapping[str, Files]) -> Snapshot:
