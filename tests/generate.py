@@ -14,6 +14,7 @@ GENERATORS = (
     "plugins.render_samples",
     "tests.manifests",
     "tests.hostile.table",
+    "tests.deputy.table",
     "tests.bench.traces",
 )
 

@@ -127,6 +127,7 @@ class Bed:
         settings: Settings | None = None,
         kubeconfig: Path | None = None,
         clocks: Clocks | None = None,
+        namespaces: tuple[str, ...] | None = None,
     ) -> AsyncIterator[Operator]:
         """Run an operator; stopping it is part of the test.
 
@@ -134,13 +135,14 @@ class Bed:
             settings: Instead of the bed's.
             kubeconfig: Of another way to the API server than the bed's own.
             clocks: The operator's.
+            namespaces: That it watches, instead of the bed's own; empty = all.
 
         """
         client = await connection.connect(kubeconfig or self.kubeconfig)
         operator = Operator(
             settings or self.settings,
             client,
-            namespaces=(self.namespace,),
+            namespaces=(self.namespace,) if namespaces is None else namespaces,
             host="127.0.0.1",
             port=0,
             clocks=clocks,
