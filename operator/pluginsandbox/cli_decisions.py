@@ -1,4 +1,4 @@
-"""`pluginsandbox decisions`: the autoscaler's last hundred decisions on a sandbox, as a table.
+"""`pluginsandbox decisions`: the autoscaler's last hundred decisions on a sandbox, drawn and told.
 
 They are asked of the operator's pods through the API server, with the rights of whoever asks.
 """
@@ -12,7 +12,12 @@ import pathlib
 import sys
 from typing import Any
 
+import msgspec
+
 from pluginsandbox import cli_cluster
+from pluginsandbox.autoscaler import sketch
+from pluginsandbox.autoscaler.numbers import MILLI, divide_up
+from pluginsandbox.autoscaler.sketch import Step
 from pluginsandbox.controller import connection, kinds
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.errors import ControllerError
@@ -32,13 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="pluginsandbox-system",
         help="where the operator runs; absent: pluginsandbox-system",
     )
+    parser.add_argument(
+        "--record",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="write what the decisions were made from, for `pluginsandbox replay FILE`",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the decisions, oldest first."""
-    key = cli_cluster.key(options)
+    """Print the decisions, oldest first, or write their record."""
+    key, what = cli_cluster.key(options), "records" if options.record else "decisions"
     try:
-        found = asyncio.run(_ask(key, options.operator_namespace, options.kubeconfig))
+        found = asyncio.run(_ask(key, what, options.operator_namespace, options.kubeconfig))
     except connection.ConnectionSetupError as error:
         return _fail(str(error))
     except ControllerError as error:
@@ -52,18 +63,21 @@ def run(options: argparse.Namespace) -> int:
             f"no pod of the operator runs in namespace {options.operator_namespace}; name another "
             "with --operator-namespace"
         )
-    print(_table(found) if found else f"no decision on {key} since the operator started")
+    if options.record:
+        return _write(options.record, found)
+    print(_shown(found) if found else f"no decision on {key} since the operator started")
     return 0
 
 
 async def _ask(
-    key: Key, namespace: str, kubeconfig: pathlib.Path | None
+    key: Key, what: str, namespace: str, kubeconfig: pathlib.Path | None
 ) -> list[dict[str, Any]] | None:
     """Return what the operator's pods know: only the one that leads decides."""
     cluster = Cluster(await connection.connect(kubeconfig), OperatorMetrics())
     try:
         pods = await cluster.list(kinds.POD, namespace, OPERATOR, "status.phase=Running")
         query = {"namespace": key.namespace, "name": key.name}
+        query |= {"records": "yes"} if what == "records" else {}
         answers = [
             await cluster.ask_pod(namespace, pod["metadata"]["name"], PORT, "decisions", query)
             for pod in pods
@@ -72,11 +86,30 @@ async def _ask(
         await cluster.close()
     if not answers:
         return None
-    return sorted((each for one in answers for each in one["decisions"]), key=_time)
+    return sorted((each for one in answers for each in one[what]), key=_time)
+
+
+def _write(path: pathlib.Path, records: list[dict[str, Any]]) -> int:
+    try:
+        path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in records))
+    except OSError as error:
+        return _fail(f"{path}: cannot be written: {error.strerror}")
+    print(f"{len(records)} decisions written to {path}; pluginsandbox replay {path}")
+    return 0
 
 
 def _time(decision: dict[str, Any]) -> int:
     return int(decision["time"])
+
+
+def _shown(decisions: list[dict[str, Any]]) -> str:
+    return f"{sketch.draw([_step(each) for each in decisions])}\n\n{_table(decisions)}"
+
+
+def _step(decision: dict[str, Any]) -> Step:
+    needed = decision["inputs"].get("needed")
+    pods = None if needed is None else divide_up(int(needed), MILLI)
+    return Step(_time(decision), int(decision["to"]), pods)
 
 
 def _table(decisions: list[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def last(kubectl: Kubectl, namespace: str) -> tuple[int, int]:
 
 
 def test_one_pod_becomes_four_and_one_again_under_load_and_no_call_fails(
-    operator: Platform, capsys: pytest.CaptureFixture[str]
+    operator: Platform, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     kubectl = operator.kubectl
     with fresh_namespace(kubectl) as namespace:
@@ -71,5 +72,7 @@ def test_one_pod_becomes_four_and_one_again_under_load_and_no_call_fails(
         table = capsys.readouterr().out
         assert "1 -> 4: " in table
         assert "4 -> 1: " in table
+        assert cli.main([*words, "--record", str(tmp_path / "live.jsonl")]) == 0
+        assert cli.main(["replay", str(tmp_path / "live.jsonl")]) == 0
         active = sandboxes.conditions(kubectl, namespace, "tally")["ScalingActive"]
         assert (active["status"], active["reason"]) == ("True", "FollowsLoad")

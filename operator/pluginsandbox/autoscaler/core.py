@@ -37,6 +37,7 @@ class Seen:
         policy: What the author asked for.
         facts: What the rules were given.
         samples: The seconds from which that was told, oldest first.
+        starts: For each, how long a pod took to start then, in milliseconds.
         answer: What was decided.
 
     """
@@ -44,6 +45,7 @@ class Seen:
     policy: Scaling
     facts: Facts
     samples: tuple[Sample, ...]
+    starts: tuple[int, ...]
     answer: Answer
 
 
@@ -67,8 +69,10 @@ class Autoscaler:
         self._needs: deque[Need] = deque(maxlen=max(1, policy.scale_down_delay_seconds))
         forecast = policy.forecast
         self._forecaster = Forecaster(forecast.season_seconds) if forecast else None
+        self._starts: dict[int, int] = {}
+        """By the second, as they were when it was learnt."""
         for sample in samples:
-            self._learn(sample, start_milliseconds)
+            self.learn(sample, start_milliseconds)
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -89,7 +93,7 @@ class Autoscaler:
         if newest is not None and newest.time > now + LATE_SECONDS:
             self._forget()
         if sample is not None and sample.time <= now + 1:
-            self._learn(sample, pods.start_milliseconds)
+            self.learn(sample, pods.start_milliseconds)
         return self.seen(now, pods, self._outlook(now, pods))
 
     def seen(self, now: int, pods: Pods, outlook: Outlook) -> Seen:
@@ -108,7 +112,28 @@ class Autoscaler:
             covered=covered,
             outlook=outlook,
         )
-        return Seen(self.policy, facts, self.samples, decide(self.policy, facts))
+        starts = tuple(self._starts.values())
+        return Seen(self.policy, facts, self.samples, starts, decide(self.policy, facts))
+
+    def learn(self, sample: Sample, start_milliseconds: int) -> None:
+        """Take a second in; one that is not newer than all before says nothing."""
+        if not self._window.add(sample):
+            return
+        self._starts[sample.time] = start_milliseconds
+        oldest = next(iter(self._window)).time
+        while next(iter(self._starts)) < oldest:
+            del self._starts[next(iter(self._starts))]
+        policy = self.policy
+        seconds = max(policy.stable_window_seconds, CALL_SECONDS)
+        recent = self._recent(seconds, start_milliseconds)
+        loads = tuple(demand(metric.type, recent) for metric in policy.metrics)
+        self._loads.append(Loads(sample.time, loads))
+        first = sample.time - policy.panic_window_seconds
+        panic = [each for each in self._loads if each.time > first]
+        found = need(policy, recent, panic)
+        self._needs.append(found)
+        if self._forecaster is not None:
+            self._forecaster.learn(sample.time, found.milli_pods)
 
     def _standing(self, pods: Pods) -> int:
         """Return thousandths of pods for a queue that stands though no pod is on its way."""
@@ -127,21 +152,6 @@ class Autoscaler:
         horizon = max(LEAST_HORIZON, divide_up(start_milliseconds, MILLI))
         return Recent(self._window.last(max(2, seconds)), horizon)
 
-    def _learn(self, sample: Sample, start_milliseconds: int) -> None:
-        if not self._window.add(sample):
-            return
-        policy = self.policy
-        seconds = max(policy.stable_window_seconds, CALL_SECONDS)
-        recent = self._recent(seconds, start_milliseconds)
-        loads = tuple(demand(metric.type, recent) for metric in policy.metrics)
-        self._loads.append(Loads(sample.time, loads))
-        first = sample.time - policy.panic_window_seconds
-        panic = [each for each in self._loads if each.time > first]
-        found = need(policy, recent, panic)
-        self._needs.append(found)
-        if self._forecaster is not None:
-            self._forecaster.learn(sample.time, found.milli_pods)
-
     def _held(self, now: int) -> tuple[int, bool]:
         """Return the most that was needed within the delay, and whether half of it was seen."""
         delay = self.policy.scale_down_delay_seconds
@@ -156,6 +166,7 @@ class Autoscaler:
 
     def _forget(self) -> None:
         self._window = Window(looks_back(self.policy))
+        self._starts.clear()
         self._loads.clear()
         self._needs.clear()
 

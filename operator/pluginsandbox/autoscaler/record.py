@@ -21,7 +21,7 @@ from pluginsandbox.autoscaler.forecast import Outlook
 from pluginsandbox.autoscaler.numbers import MILLI
 from pluginsandbox.autoscaler.sample import Sample, SampleError
 
-VERSION = 1
+VERSION = 2
 
 
 class RecordError(ValueError):
@@ -97,8 +97,8 @@ class _Line(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     outlook: tuple[int, int | None]
     inputs: dict[str, int]
     policy: dict[str, Any]
-    samples: list[tuple[int, int, int, int, int, int]]
-    """Time, concurrency, queued, requests, refused, contexts."""
+    samples: list[tuple[int, int, int, int, int, int, int]]
+    """Time, concurrency, queued, requests, refused, contexts, milliseconds for a pod to start."""
 
 
 def encode(seen: Seen) -> bytes:
@@ -119,9 +119,14 @@ def encode(seen: Seen) -> bytes:
         outlook=(facts.outlook.milli_pods, facts.outlook.error_percent),
         inputs=inputs(seen),
         policy=seen.policy.model_dump(mode="json", by_alias=True, exclude_none=True),
-        samples=[dataclasses.astuple(sample) for sample in seen.samples],
+        samples=[_flat(*each) for each in zip(seen.samples, seen.starts, strict=True)],
     )
     return msgspec.json.encode(line)
+
+
+def _flat(sample: Sample, start: int) -> tuple[int, int, int, int, int, int, int]:
+    counts = (sample.queued, sample.requests, sample.refused, sample.contexts)
+    return (sample.time, sample.concurrency, *counts, start)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def replay(line: bytes) -> Replayed:
     try:
         read = msgspec.json.decode(line, type=_Line)
         policy = Scaling.model_validate(read.policy, extra="forbid")
-        samples = [Sample(*each) for each in read.samples]
+        samples = [(Sample(*each[:-1]), each[-1]) for each in read.samples]
     except ValidationError as error:
         raise RecordError(
             "; ".join(f"policy.{each}" for each in explain(error, Scaling))
@@ -159,7 +164,9 @@ def replay(line: bytes) -> Replayed:
     if read.version != VERSION:
         raise RecordError(f"version must be {VERSION}, not {read.version}")
     pods = Pods(read.before, read.ready, read.coming, read.start_milliseconds)
-    core = Autoscaler(policy, samples, start_milliseconds=read.start_milliseconds)
+    core = Autoscaler(policy)
+    for sample, start in samples:
+        core.learn(sample, start)
     recorded = Answer(read.desired, read.direction, read.reason, read.limited_by, read.schedule)
     seen = core.seen(read.time, pods, Outlook(*read.outlook))
     return Replayed(read.time, recorded, read.inputs, seen)

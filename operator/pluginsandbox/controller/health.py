@@ -74,5 +74,6 @@ class HealthServer:
 
     async def _decided(self, request: web.Request) -> web.Response:
         key = Key(request.query.get("namespace", ""), request.query.get("name", ""))
-        body = self._decisions.document(key)
+        whole = "records" in request.query
+        body = self._decisions.records(key) if whole else self._decisions.document(key)
         return web.Response(body=body, content_type="application/json")

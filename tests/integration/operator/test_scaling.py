@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from pluginsandbox import cli, cli_decisions
+from pluginsandbox.autoscaler.sketch import PODS
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.settings import ScalingRights
 from tests.integration.operator.bed import SANDBOX, Bed, Body, eventually, sandbox, source
 
@@ -209,3 +213,39 @@ async def test_without_the_right_to_mark_pods_there_are_fewer_all_the_same(bed: 
         labels = {"kind": "Pod", "verb": "patch"}
         found = operator.metrics.registry.get_sample_value("pluginsandbox_writes_total", labels)
     assert not found
+
+
+async def test_what_is_kept_of_a_live_surge_replays_to_the_same_answers(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bed.operator() as operator:
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY))
+        for calls, count in ((1, 1), (4, 4), (0, 1), (2, 4), (0, 1)):
+            bed.hosts.calls = calls
+            await pods(bed, count)
+        address = f"http://127.0.0.1:{operator.health.port}/decisions"
+
+        async def as_the_api_server_would(
+            _: Cluster, __: str, ___: str, ____: int, _____: str, query: dict[str, str]
+        ) -> Any:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(address, params=query) as answer,
+            ):
+                return await answer.json()
+
+        monkeypatch.setattr(Cluster, "ask_pod", as_the_api_server_would)
+        monkeypatch.setattr(cli_decisions, "OPERATOR", kinds.SANDBOX_LABEL)
+        file = tmp_path / "live.jsonl"
+        words = ["decisions", SANDBOX, "-n", bed.namespace, "--kubeconfig", str(bed.kubeconfig)]
+        words += ["--operator-namespace", bed.namespace]
+        assert await asyncio.to_thread(cli.main, [*words, "--record", str(file)]) == 0
+        assert await asyncio.to_thread(cli.main, words) == 0
+        shown = capsys.readouterr().out
+    assert cli.main(["replay", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "none with another answer" in told
+    assert "1 -> 4: " in told
+    assert PODS in shown
+    assert "4 -> 1: " in shown

@@ -134,12 +134,19 @@ def test_a_restart_at_any_second_changes_no_answer(
 def test_a_record_replays_to_the_same_answer_and_numbers(
     rules: Scaling, chance: random.Random, requested: int, late: int
 ) -> None:
-    samples, level = [], 20
+    """However the time in which pods start changes meanwhile, and if the clock is set back."""
+    core, level = Autoscaler(rules), 20
     for second in range(1, 140):
-        sample, level = wander(second, chance, level)
-        samples.append(sample)
-    for seen in play(Autoscaler(rules), samples, requested, late=late)[::7]:
-        assert record.replay(record.encode(seen)).same
+        moment = second if second < 90 else second - chance.choice([0, 0, 80])
+        sample, level = wander(moment, chance, level)
+        start = chance.choice([900, 4000, 25_000])
+        there = dataclasses.replace(
+            pods(requested, max(0, requested - late)), start_milliseconds=start
+        )
+        seen = core.tick(BEGIN + moment, sample, there)
+        requested = seen.answer.desired
+        if second % 7 == 0:
+            assert record.replay(record.encode(seen)).same
 
 
 @settings(max_examples=10)
