@@ -11,6 +11,7 @@ from tests.bed import shell
 GENERATORS = (
     "pluginsandbox.api.crd",
     "pluginsandbox.api.reference",
+    "pluginsandbox.api.runbook",
     "plugins.render_samples",
     "tests.manifests",
     "tests.hostile.table",

@@ -195,7 +195,8 @@ REASONS: Mapping[Reason, Explanation] = {
     Reason.NAME_CONFLICT: Explanation(
         "Stalled=True",
         "An object of the name that the sandbox needs exists and belongs to someone else.",
-        "Made by hand or by another controller; it is never adopted or changed.",
+        "Made by hand or by another controller; it is never adopted or changed. A ConfigMap that "
+        "claims to be a snapshot of the sandbox and holds something else counts as well.",
         "Delete or rename that object, or give the sandbox another name.",
     ),
     Reason.NOT_ALLOWED: Explanation(

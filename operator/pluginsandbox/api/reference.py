@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the models and the reasons: `python -m pluginsandbox.api.reference`."""
+"""Writes docs/api.md from the models: `python -m pluginsandbox.api.reference`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pluginsandbox.api.conditions import CONDITION_MEANINGS
 from pluginsandbox.api.generated import main
 from pluginsandbox.api.model import VALIDATIONS, Model
-from pluginsandbox.api.reasons import REASONS
 from pluginsandbox.api.sandbox import API_VERSION, KIND, Metadata, PluginSandbox
 from pluginsandbox.api.structural import INT_OR_STRING, Schema, structural
 
@@ -21,6 +19,9 @@ HEADER = f"""<!-- Generated from pluginsandbox.api by `make generate`; edit the 
 
 Namespaced; short name `psb`. Fields in **bold** are required. A field that is absent always means
 its default. `kubectl explain psb.spec` shows the same in a terminal.
+"""
+FOOTER = """# Conditions
+What each condition and each of its reasons means, and what to do: [conditions.md](conditions.md).
 """
 
 LENGTHS = (("Items", "items"), ("Length", "characters"), ("Properties", "keys"))
@@ -34,9 +35,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def text() -> str:
-    """Return the reference: every object of the kind, then the conditions and their reasons."""
-    sections = [_section(model) for model in _models(PluginSandbox)]
-    return "\n".join([HEADER, *sections, _conditions(), _reasons()])
+    """Return the reference: every object of the kind."""
+    return "\n".join([HEADER, *(_section(model) for model in _models(PluginSandbox)), FOOTER])
 
 
 def _models(root: type[Model]) -> list[type[Model]]:
@@ -115,21 +115,6 @@ def _bounds(part: Schema) -> str:
 def _least(part: Mapping[str, Any], keyword: str) -> str:
     least = part.get(f"min{keyword}", 0)
     return f"at least {least}, " if least else ""
-
-
-def _conditions() -> str:
-    rows = ((f"`{kind}`", meaning) for kind, meaning in CONDITION_MEANINGS.items())
-    return f"# Conditions\n{table(('condition', 'true means'), rows)}"
-
-
-def _reasons() -> str:
-    rows = (
-        (f"`{reason}`", it.conditions, it.meaning, it.cause, it.action)
-        for reason, it in REASONS.items()
-    )
-    heads = ("reason", "where", "meaning", "likely cause", "what to do")
-    about = "The operator uses these words and no others.\n\n"
-    return f"# Reasons\n{about}{table(heads, rows)}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pluginsandbox.api import crd, generated, reference
+from pluginsandbox.api import crd, generated, reference, runbook
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 VERSION = crd.definition()["spec"]["versions"][0]
@@ -36,9 +36,9 @@ LISTS = [(path, schema) for path, schema in NODES if schema.get("type") == "arra
 MAPS = [(path, schema) for path, schema in NODES if "additionalProperties" in schema]
 
 
-@pytest.mark.parametrize(("module", "text"), [(crd, crd.text()), (reference, reference.text())])
-def test_the_file_in_the_repository_is_what_the_models_give(module: Any, text: str) -> None:
-    assert (REPOSITORY / module.FILE).read_text(encoding="utf-8") == text
+@pytest.mark.parametrize("module", [crd, reference, runbook])
+def test_the_file_in_the_repository_is_what_the_models_give(module: Any) -> None:
+    assert (REPOSITORY / module.FILE).read_text(encoding="utf-8") == module.text()
 
 
 def test_the_file_is_what_an_api_server_would_read() -> None:
