@@ -28,6 +28,13 @@ EVERYTHING: dict[str, Any] = {
             },
         }
     ],
+    "admission": {
+        "registries": ["registry.example", "registry.example:5000/shop"],
+        "requireDigest": True,
+        "requirePerContext": True,
+        "runtimeClasses": ["gvisor"],
+        "namespaces": {"matchLabels": {"team": "shop"}},
+    },
     "monitoring": {"namespace": "monitoring", "operatorPodMonitor": True},
     "networkPolicy": {"enabled": True},
     "serviceAccount": {"annotations": {"example.com/role": "x"}},
@@ -135,6 +142,20 @@ def test_a_single_pod_has_no_disruption_budget() -> None:
     assert "PodDisruptionBudget" in kinds(render(replicaCount=2))
     off = render(replicaCount=2, podDisruptionBudget={"enabled": False})
     assert "PodDisruptionBudget" not in kinds(off)
+
+
+def test_no_rule_is_enforced_unless_one_is_set() -> None:
+    policy = "ValidatingAdmissionPolicy"
+    assert policy not in kinds(render(admission={"namespaces": {"matchLabels": {"a": "b"}}}))
+    for rule in ("requireDigest", "requirePerContext"):
+        assert {policy, f"{policy}Binding"} <= kinds(render(admission={rule: True}))
+
+
+@pytest.mark.parametrize("registry", ["shop", "shop/team", "registry.example/", "a b.example", ""])
+def test_a_registry_without_a_host_or_with_a_stray_slash_is_refused(registry: str) -> None:
+    values = {"admission": {"registries": [registry]}}
+    text = helm("template", "r", copies.CHART, values=values, check=False)
+    assert "/admission/registries/0" in text
 
 
 def test_the_kind_can_be_left_out_or_given_up() -> None:
