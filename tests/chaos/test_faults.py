@@ -9,7 +9,7 @@ from typing import Any
 import kopf
 import pytest
 
-from pluginsandbox.controller import kinds, watch
+from pluginsandbox.controller import cluster, informer, kinds, kopf_watch
 from pluginsandbox.controller.kopf_settings import watch_only
 from tests.chaos import long
 from tests.chaos.proxy import Proxy
@@ -85,7 +85,8 @@ async def test_a_watch_that_says_nothing_is_noticed(
         settings.watching.inactivity_timeout = 2
         return settings
 
-    monkeypatch.setattr(watch, "watch_only", impatient)
+    monkeypatch.setattr(kopf_watch, "watch_only", impatient)
+    monkeypatch.setattr(cluster, "SILENCE_SECONDS", 2)
     async with bed.operator(kubeconfig=proxy.kubeconfig) as operator:
         await operator.watch.synced.wait()
         proxy.script.add(Rule(act="silent", verb="watch", times=None))
@@ -97,10 +98,25 @@ async def test_a_watch_that_says_nothing_is_noticed(
         await bed.until("Ready", "True", seconds=30)
 
 
+async def test_a_watch_that_ends_is_taken_up_where_it_was(bed: Bed, proxy: Proxy) -> None:
+    async with bed.operator(kubeconfig=proxy.kubeconfig):
+        await up(bed)
+        before = [each.what for each in proxy.record].count("watch services")
+        proxy.script.add(Rule(act="silent", verb="watch", kind="services", times=None))
+        await asyncio.sleep(0.2)
+        await bed.drop(kinds.SERVICE)
+        proxy.script.clear()
+        proxy.script.add(Rule(act="close", verb="watch", kind="services"))
+        await eventually("the Service again", lambda: bed.get(kinds.SERVICE))
+        asked = [each.what for each in proxy.record]
+        assert asked.count("watch services") > before
+        assert asked.count("list services") == 1, "nothing had to be listed again"
+
+
 async def test_lost_events_are_made_good_by_the_next_list(
     bed: Bed, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "RELIST_SECONDS", 1.0)
+    monkeypatch.setattr(informer, "RELIST_SECONDS", 1.0)
     proxy.script.add(Rule(act="lose", verb="watch", event="ADDED MODIFIED DELETED", times=None))
     async with bed.operator(kubeconfig=proxy.kubeconfig):
         await up(bed)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pluginsandbox.controller import kinds, reconcile, watch
+from pluginsandbox.controller import informer, kinds, reconcile
 from pluginsandbox.controller.kopf_settings import ERROR_BACKOFFS, watch_only
+from pluginsandbox.controller.kopf_watch import KopfWatch
 from tests.chaos.proxy import Proxy
 from tests.chaos.rules import Rule
 from tests.integration.operator import audit
@@ -27,13 +28,13 @@ async def up(bed: Bed) -> None:
 
 
 async def test_no_index_no_timer_no_daemon_no_change_handler() -> None:
-    registry = watch.Watch._registry(_Bare(), asyncio.get_running_loop(), [])
-    assert len(registry._watching.get_all_handlers()) == len(kinds.WATCHED)
+    registry = KopfWatch._registry(_Bare(), asyncio.get_running_loop(), [])
+    assert len(registry._watching.get_all_handlers()) == 1, "it watches sandboxes"
     for kind in (registry._indexing, registry._spawning, registry._changing, registry._webhooks):
         assert not kind.get_all_handlers()
 
 
-class _Bare(watch.Watch):
+class _Bare(KopfWatch):
     def __init__(self) -> None:
         """Have nothing: registering needs nothing."""
 
@@ -90,12 +91,11 @@ async def test_an_error_that_ends_kopf_does_not_end_us(
     caplog.set_level(logging.CRITICAL, "kopf")
     async with bed.operator(kubeconfig=proxy.kubeconfig) as operator:
         await up(bed)
-        watches = len([each for each in proxy.record if each.verb == "watch"])
-        proxy.script.add(Rule(act="fail", verb="watch", kind="services"))
+        watches = _watches(proxy)
+        proxy.script.add(Rule(act="fail", verb="watch", kind=kinds.SANDBOX.plural))
 
         async def again() -> bool:
-            seen = [each for each in proxy.record if each.verb == "watch"]
-            return len(seen) >= watches + len(kinds.WATCHED)
+            return _watches(proxy) > watches
 
         await eventually("kopf's next life", again, seconds=60)
         await bed.put(sandbox(operatingMode="Suspended"))
@@ -103,11 +103,15 @@ async def test_an_error_that_ends_kopf_does_not_end_us(
         assert operator.lease.held
 
 
+def _watches(proxy: Proxy) -> int:
+    return sum(each.what == f"watch {kinds.SANDBOX.plural}" for each in proxy.record)
+
+
 async def test_at_rest_nothing_is_written_however_often_all_is_looked_at(
     bed: Bed, plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "RESYNC_SECONDS", 0.5)
-    monkeypatch.setattr(watch, "RELIST_SECONDS", 0.5)
+    monkeypatch.setattr(informer, "RELIST_SECONDS", 0.5)
     names = [f"{SANDBOX}-{number}" for number in range(8)]
     async with bed.operator() as operator:
         await bed.put(source())

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 CHILDREN = (kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT)
 OTHERS = {"podSelector": {"matchLabels": {"app": "caller"}}}
 SILENCE = Rule(act="silent", verb="watch", times=None)
-CATCH_UP = Rule(act="gone", verb="watch", times=6)
+CATCH_UP = Rule(act="gone", verb="watch", times=len(kinds.WATCHED))
 
 
 async def up(bed: Bed) -> None:

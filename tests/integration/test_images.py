@@ -96,11 +96,11 @@ def test_each_image_carries_its_half_alone(image: Image) -> None:
     ours = {name.split("/")[6] for name in image.files if "/dist-packages/pluginsandbox/" in name}
     assert inputs.LEFT_OUT[image.target] not in ours
     operators = {"kopf", "kubernetes", "pydantic", "aiohttp", "yaml"}
-    hosts = {"uvloop", "httptools"}
+    hosts = {"httptools"}
     mine, others = (hosts, operators) if image.target == "host" else (operators, hosts)
     assert mine <= image.packages
     assert not others & image.packages
-    assert {"msgspec", "structlog", "prometheus_client"} <= image.packages
+    assert {"msgspec", "structlog", "prometheus_client", "uvloop"} <= image.packages
     assert not {"pip", "setuptools", "wheel"} & image.packages
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,11 +17,14 @@ import aiohttp
 import msgspec
 from kubernetes.aio.client import ApiClient
 
+from pluginsandbox.controller import connection, wire
 from pluginsandbox.controller.errors import PermanentError, ProgrammerError, RetryError
 from pluginsandbox.controller.kinds import FIELD_MANAGER, POD, Kind
+from pluginsandbox.controller.wire import WatchEvent
 from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 
 Body = dict[str, Any]
+Event = WatchEvent[Body]
 
 REQUEST_SECONDS = 10.0
 ATTEMPTS = 3
@@ -29,6 +32,8 @@ RETRY_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 """A server that asks for more is obeyed by the queue, not by a worker that stands still."""
 PAGE = 500
+SILENCE_SECONDS = 100.0
+"""A server that is there sends a bookmark about every minute."""
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -37,8 +42,10 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 NOT_FOUND = 404
 CONFLICT = 409
+GONE = 410
 THROTTLED = 429
 _SERVER = 500
+_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 _DEFECTS = frozenset({400, 405, 406, 415})
 
 
@@ -60,6 +67,7 @@ class Cluster:
     ) -> None:
         self._client = client
         self._rest: Any = client.rest_client
+        self._streams: aiohttp.ClientSession | None = None
         self._metrics = metrics
         self._gate = gate
         self._timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=REQUEST_SECONDS)
@@ -99,6 +107,41 @@ class Cluster:
         """Return all objects that the selectors match."""
         pages = self.pages(kind, namespace, selector, fields)
         return [item async for page in pages for item in page.get("items") or ()]
+
+    async def watch(
+        self, kind: Kind, namespace: str | None, selector: str, version: str, seconds: float
+    ) -> AsyncIterator[Sequence[Event]]:
+        """Yield what happens, as it comes, until the server ends it.
+
+        Args:
+            kind: Of the objects.
+            namespace: Theirs; None = all.
+            selector: Of labels.
+            version: resourceVersion after which to begin.
+            seconds: After which the server is to end it.
+
+        Raises:
+            PermanentError: `GONE`: the server no longer knows that version.
+            RetryError: It failed, or said nothing for so long that it is not there any more.
+
+        """
+        query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query |= {"timeoutSeconds": str(max(1, round(seconds)))}
+        query |= {"labelSelector": selector} if selector else {}
+        if self._streams is None:
+            self._streams = connection.session(self._client, 0)
+        patience = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=SILENCE_SECONDS)
+        url, headers = await self._address("GET", kind.path(namespace), query, JSON, JSON)
+        try:
+            async with self._streams.get(url, headers=headers, timeout=patience) as answer:
+                if answer.status != 200:  # noqa: PLR2004 - of a stream
+                    _decode(
+                        answer.status, answer.headers.get("Retry-After", ""), await answer.read()
+                    )
+                async for lines in _lines(answer.content):
+                    yield [_event(kind, line) for line in lines]
+        except _BROKEN as error:
+            raise _unanswered(error) from error
 
     async def ask_pod(
         self, namespace: str, pod: str, port: int, path: str, query: dict[str, str]
@@ -174,6 +217,8 @@ class Cluster:
     async def close(self) -> None:
         """Close the connections."""
         await self._rest.close()
+        if self._streams is not None:
+            await self._streams.close()
 
     async def _maybe(self, path: str, accept: str) -> Body | None:
         try:
@@ -232,20 +277,49 @@ class Cluster:
         content: str,
         accept: str = JSON,
     ) -> Body:
+        url, headers = await self._address(method, path, query, content, accept)
+        data = None if body is None else msgspec.json.encode(body)
+        pool = connection.pool(self._client)
+        try:
+            async with pool.request(
+                method, url, headers=headers, data=data, timeout=self._timeout
+            ) as answer:
+                told = await answer.read()
+        except _BROKEN as error:
+            raise _unanswered(error) from error
+        return _decode(answer.status, answer.headers.get("Retry-After", ""), told)
+
+    async def _address(
+        self, method: str, path: str, query: dict[str, str], content: str, accept: str
+    ) -> tuple[str, dict[str, str]]:
         client = self._client
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": FIELD_MANAGER}
-        await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
         url = f"{client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        try:
-            answer = await self._rest.request(
-                method, url, headers=headers, body=body, _request_timeout=self._timeout
-            )
-            data = await answer.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RetryError(
-                f"the API server did not answer: {type(error).__name__} {error}"
-            ) from error
-        return _decode(answer.status, answer.headers.get("Retry-After", ""), data)
+        return url, headers
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:
+    """Yield the lines of a stream, those that came together together."""
+    begun: list[bytes] = []  # a line of many parts is joined once
+    async for data in content.iter_any():
+        head, found, tail = data.rpartition(b"\n")
+        if found:
+            whole, begun = b"".join((*begun, head)), []
+            yield whole.split(b"\n")
+        if tail:
+            begun.append(tail)
+
+
+def _event(kind: Kind, line: bytes) -> Event:
+    event = wire.read(kind, line)
+    if event.type == "ERROR":
+        _decode(int(event.object.get("code") or _SERVER), "", msgspec.json.encode(event.object))
+    return event
+
+
+def _unanswered(error: Exception) -> RetryError:
+    return RetryError(f"the API server did not answer: {type(error).__name__} {error}")
 
 
 def _decode(code: int, retry_after: str, data: bytes) -> Body:

@@ -16,7 +16,7 @@ SANDBOX_LABEL = f"{GROUP}/sandbox"
 TRACK_LABEL = f"{GROUP}/track"
 SOURCE_LABEL = f"{GROUP}/source"
 """`true` marks a ConfigMap with a plugin's files; `snapshot` one of our copies. One label for both
-lets one watch see them: kopf takes one selector for each kind."""
+lets one watch see them."""
 APPLIED_ANNOTATION = f"{GROUP}/applied"
 """Hash of the manifest that was applied last: shows that a field was dropped from it since."""
 TEMPLATE_ANNOTATION = f"{GROUP}/template"

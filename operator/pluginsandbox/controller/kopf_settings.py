@@ -12,7 +12,6 @@ import kopf
 from typing_extensions import override
 
 from pluginsandbox.api.names import GROUP
-from pluginsandbox.controller.kinds import WATCHED
 
 ERROR_BACKOFFS = (0.5, 1, 2, 2, 2, 2, 2)
 """Seconds between a request's attempts: kopf's own grow to 21, and so long nothing would be seen of
@@ -75,8 +74,4 @@ def watch_only() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.persistence.progress_storage = _NoProgress()
     settings.process.ultimate_exiting_timeout = None
-    for kind, selector in WATCHED:
-        if selector:
-            at = (kind.group, kind.version, kind.plural)
-            settings.watching.label_selectors[at] = selector
     return settings

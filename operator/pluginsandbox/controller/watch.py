@@ -1,65 +1,31 @@
-"""Watches the cluster with kopf and puts what it sees into the store and the queue.
+"""Keeps the store like the cluster: sandboxes as kopf sees them, all else as our informers do.
 
-kopf only watches: no handler patches, no finalizer, no annotation, no index, no posting. It runs in
-a thread with a loop of its own, because a stopping kopf cancels every task of its loop that is
-younger than itself, and because its loss must not be ours: it is then started again.
-
-A watch that begins tells nothing of objects that vanished before, and kopf does not either. So
-whenever kopf has listed a kind, at the start or after the API server forgot where its watch was, we
-list it, too: after kopf, so that what vanishes later is told by its watch. All is listed now and
-then.
+For each event kopf copies the object, plans, and starts a task, in a thread of its own: that suits
+the few events of a sandbox, and would cost more than all the rest for the dozen of its children.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-import threading
-import time
-from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
-import aiohttp
-import kopf
-import structlog
 from kubernetes.aio.client import ApiClient
 
-from pluginsandbox.controller import connection, kinds
-from pluginsandbox.controller.cluster import NOT_FOUND, Cluster
-from pluginsandbox.controller.errors import ControllerError, PermanentError
-from pluginsandbox.controller.kinds import WATCHED, Key, Kind
-from pluginsandbox.controller.kopf_settings import watch_only
+from pluginsandbox.controller import kinds
+from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.informer import Informer
+from pluginsandbox.controller.kinds import WATCHED, Key
+from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.store import Store
 
-log = structlog.get_logger()
-
-Where = tuple[Kind, str | None]
-
-RELIST_SECONDS = 600.0
-FIRST_PAUSE_SECONDS = 1.0
-LAST_PAUSE_SECONDS = 4.0
-LONG_SECONDS = 30.0
-"""A watch that lived for so long starts again with the first pause."""
-STOP_SECONDS = 5.0
-CLOSED_SECONDS = 3
-"""A kopf that renews its login has a new connection at once."""
-CANCELS = 8
-TLS_CLOSE_SECONDS = 0.25
-"""aiohttp closes its TLS connections in the background; its documentation asks for this pause."""
-
-_SELECTORS = dict(WATCHED)
-
 
 class Watch:
-    """Keeps the store like the cluster.
+    """Watches all that there is in `WATCHED`.
 
     Args:
         store: Takes in what is seen.
         queue: Takes the keys that it concerns.
-        cluster: For our own lists.
+        cluster: For lists and watches of ours.
         client: Connection and credentials, for kopf.
         namespaces: Namespaces to watch; empty = all.
 
@@ -73,205 +39,28 @@ class Watch:
         client: ApiClient,
         namespaces: tuple[str, ...],
     ) -> None:
-        self._store = store
-        self._queue = queue
-        self._cluster = cluster
-        self._client = client
-        self._namespaces = namespaces
-        self._listed: asyncio.Queue[Where] = asyncio.Queue()
-        self._everywhere: tuple[Where, ...] = tuple(
-            (kind, namespace) for kind, _ in WATCHED for namespace in namespaces or (None,)
-        )
-        self._events: deque[tuple[Kind, str | None, Mapping[str, Any]]] = deque()
-        self._woken = False
+        def enqueue(keys: set[Key]) -> None:
+            for key in keys:
+                queue.add(key)
+
+        self._sandboxes = KopfWatch(store, cluster, client, namespaces, enqueue)
+        self._children = [
+            Informer(store, cluster, (kind, namespace, selector), enqueue)
+            for kind, selector in WATCHED
+            if kind is not kinds.SANDBOX
+            for namespace in namespaces or (None,)
+        ]
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
-        """Watch until cancelled; start again, with ever longer pauses, after every loss."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            began = time.monotonic()
-            try:
-                await self._probe()
-                await self._watch()
-                log.warning("watch ended; starting it again")
-            except ControllerError as error:
-                log.warning("cannot watch; trying again", error=_advice(error), seconds=pause)
-            except Exception:
-                log.exception("watch failed; starting it again", seconds=pause)
-            await asyncio.sleep(pause)
-            lasted = time.monotonic() - began > LONG_SECONDS
-            pause = FIRST_PAUSE_SECONDS if lasted else min(2 * pause, LAST_PAUSE_SECONDS)
+        """Watch until cancelled, whatever is lost meanwhile."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sandboxes.run())
+            for each in self._children:
+                group.create_task(each.run())
+            group.create_task(self._sync())
 
-    async def _probe(self) -> None:
-        """Find out whether everything can be listed, to say what is wrong if not.
-
-        Raises:
-            ControllerError: Something cannot be listed.
-
-        """
-        for kind, namespace in self._everywhere:
-            async for _ in self._cluster.pages(kind, namespace, _SELECTORS[kind], limit=1):
-                break
-
-    async def _watch(self) -> None:
-        """Run kopf until it ends, and list after it.
-
-        Raises:
-            ControllerError: Something could not be listed.
-
-        """
-        loop = asyncio.get_running_loop()
-        stop = threading.Event()
-        self._listed = asyncio.Queue()
-        thread = asyncio.ensure_future(asyncio.to_thread(self._serve, loop, stop))
-        listing = asyncio.ensure_future(self._keep_listing())
-        try:
-            await asyncio.wait({thread, listing}, return_when=asyncio.FIRST_COMPLETED)
-            for each in (thread, listing):
-                if each.done():
-                    each.result()
-        finally:
-            stop.set()
-            listing.cancel()
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(asyncio.shield(thread), STOP_SECONDS)
-
-    async def _keep_listing(self) -> None:
-        missing = set(self._everywhere)
-        while True:
-            patience = RELIST_SECONDS * (1 + random.random() / 4)  # noqa: S311 - jitter
-            try:
-                due = {await asyncio.wait_for(self._listed.get(), patience)}
-            except TimeoutError:
-                due = set(self._everywhere)
-            for kind, namespace in due:
-                await self._list(kind, namespace)
-            missing -= due
-            if not missing:
-                self.synced.set()
-
-    async def _list(self, kind: Kind, namespace: str | None) -> None:
-        """List one kind and enqueue what a difference concerns."""
-        bodies: list[dict[str, Any]] = []
-        version = "0"
-        async for page in self._cluster.pages(kind, namespace, _SELECTORS[kind]):
-            bodies += page.get("items") or ()
-            version = page["metadata"]["resourceVersion"]
-        self._enqueue(self._store.replace(kind, namespace, bodies, version))
-
-    def _serve(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        """Run kopf in this thread."""
-
-        async def watch() -> None:
-            sessions: list[kopf.AiohttpSession] = []
-            running = asyncio.create_task(
-                kopf.operator(
-                    registry=self._registry(loop, sessions),
-                    settings=watch_only(),
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                    stop_flag=stop,
-                )
-            )
-            await _until_over(running, sessions)
-            await asyncio.sleep(TLS_CLOSE_SECONDS)
-
-        mine = asyncio.new_event_loop()
-        try:
-            mine.run_until_complete(watch())
-        finally:
-            stop.set()  # a thread of kopf's waits for it
-            _leave(mine)
-
-    def _registry(
-        self, loop: asyncio.AbstractEventLoop, sessions: list[kopf.AiohttpSession]
-    ) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-
-        async def login(**_: Any) -> kopf.AiohttpSession:
-            sessions[:] = [await connection.for_kopf(self._client, self._tracing(loop))]
-            return sessions[0]
-
-        kopf.on.login(registry=registry)(login)
-        for kind, _ in WATCHED:
-            self._register(registry, kind, loop)
-        return registry
-
-    def _tracing(self, loop: asyncio.AbstractEventLoop) -> aiohttp.TraceConfig:
-        """Return what notices that kopf has listed a kind."""
-        paths = {kind.path(namespace): (kind, namespace) for kind, namespace in self._everywhere}
-
-        async def ended(_: Any, __: Any, request: aiohttp.TraceRequestEndParams) -> None:
-            where = paths.get(request.url.path)
-            whole = not {"watch", "continue"} & request.url.query.keys()
-            if where is not None and whole and request.response.ok:
-                loop.call_soon_threadsafe(self._listed.put_nowait, where)
-
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_end.append(ended)
-        return tracing
-
-    def _register(
-        self, registry: kopf.OperatorRegistry, kind: Kind, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        async def seen(event: Mapping[str, Any], **_: Any) -> None:
-            self._events.append((kind, event["type"], event["object"]))
-            if not self._woken:  # waking the other loop costs more than what it then does
-                self._woken = True
-                loop.call_soon_threadsafe(self._take_all)
-
-        decorate = kopf.on.event(
-            kind.group, kind.version, kind.plural, registry=registry, id=kind.plural
-        )
-        decorate(seen)
-
-    def _take_all(self) -> None:
-        self._woken = False  # before it looks: what comes later wakes it again
-        while self._events:
-            self._take(*self._events.popleft())
-
-    def _take(self, kind: Kind, event: str | None, body: Mapping[str, Any]) -> None:
-        take = self._store.remove if event == "DELETED" else self._store.put
-        self._enqueue(take(kind, body))
-
-    def _enqueue(self, keys: set[Key]) -> None:
-        for key in keys:
-            self._queue.add(key)
-
-
-async def _until_over(running: asyncio.Task[None], sessions: list[kopf.AiohttpSession]) -> None:
-    """Wait for the end of kopf; one that has let go of its connection and not of us has ended, too.
-
-    After an error in a watch kopf stops its parts one by one, and some wait for ever for a new
-    login that nobody will make.
-    """
-    closed = 0
-    while not running.done() and closed < CLOSED_SECONDS:
-        await asyncio.wait({running}, timeout=1)
-        closed = closed + 1 if sessions and sessions[0].aiohttp_session.closed else 0
-    if running.done():
-        await running
-
-
-def _leave(loop: asyncio.AbstractEventLoop) -> None:
-    """Close a loop, though some of its tasks take being cancelled for a reason to log in again."""
-    for _ in range(CANCELS):
-        tasks = asyncio.all_tasks(loop)
-        if not tasks:
-            break
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.wait(tasks, timeout=TLS_CLOSE_SECONDS))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
-
-
-def _advice(error: ControllerError) -> str:
-    if isinstance(error, PermanentError) and error.code == NOT_FOUND:
-        return (
-            f"the kind {kinds.SANDBOX.name} ({kinds.SANDBOX.api_version}) is not installed: "
-            "install the chart with crds.install=true, or apply crds/"
-        )
-    return str(error)
+    async def _sync(self) -> None:
+        for listed in (self._sandboxes.listed, *(each.listed for each in self._children)):
+            await listed.wait()
+        self.synced.set()
