@@ -30,6 +30,47 @@ async def up(bed: Bed) -> None:
     await bed.until("Ready", "True", seconds=60)
 
 
+async def test_what_is_made_is_not_looked_for_and_its_fields_can_be_taken_away_again(
+    bed: Bed, proxy: Proxy
+) -> None:
+    async with bed.operator(kubeconfig=proxy.kubeconfig):
+        await up(bed)
+        looks = {each.what for each in proxy.record if each.verb == "get"}
+        assert looks <= {"get leases", "get configmaps"}, "the files of the source alone"
+        for kind in CHILDREN:
+            (child,) = await bed.find(kind)
+            fields = child["metadata"]["managedFields"]
+            ours = [each for each in fields if each["manager"] == kinds.FIELD_MANAGER]
+            assert [each["operation"] for each in ours] == ["Apply"], kind.name
+        await bed.put(sandbox(network={"allowFrom": [OTHERS]}))
+        await eventually("the peer", lambda: _peers(bed, 1))
+        await bed.put(sandbox())
+        await eventually("no such peer any more", lambda: _peers(bed, 0))
+
+
+async def _peers(bed: Bed, number: int) -> bool:
+    live = await bed.get(kinds.NETWORK_POLICY)
+    return live is not None and str(live["spec"]).count("caller") == number
+
+
+async def test_a_stranger_is_met_by_the_write_and_looked_at_until_it_is_gone(
+    bed: Bed, proxy: Proxy
+) -> None:
+    theirs = {"metadata": {"name": SANDBOX}, "spec": {"ports": [{"port": 80}]}}
+    made = await bed.write("POST", kinds.SERVICE.path(bed.namespace), theirs)
+    async with bed.operator(kubeconfig=proxy.kubeconfig):
+        await bed.put(source())
+        await bed.put(sandbox())
+        await bed.until("Stalled", "True", "NameConflict", seconds=30)
+        live = await bed.get(kinds.SERVICE)
+        assert live is not None
+        assert live["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+        tried = [each for each in proxy.record if each.what == "apply services"]
+        assert len(tried) == 1, "no write is tried again while the stranger is there"
+        await bed.drop(kinds.SERVICE)
+        await bed.until("Ready", "True", seconds=60)
+
+
 @long
 async def test_unobserved_a_successor_of_the_same_name_gets_children_of_its_own(
     bed: Bed, proxy: Proxy

@@ -1,8 +1,8 @@
 """Carries a decision out: writes what differs, in order, then deletes what must go.
 
-An object that is not controlled by the sandbox is never written. Whether something under a name
-exists is looked up before it is made, and it is made without force: if somebody else makes it in
-between, the server reports a conflict and nothing is taken over.
+An object that is not controlled by the sandbox is never written. What is not there as far as we
+know is applied as if it were of `NO_VERSION`: if something has the name after all, the server
+reports a conflict, nothing is taken over, and only then what is there is looked at.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ log = structlog.get_logger()
 
 MAX_NAMED_FIELDS = 3
 MARKS_AT_ONCE = 16
+NO_VERSION = "1"
+"""A resourceVersion that no object has: an apply that names it can only make a new one. Not a POST:
+what that sets belongs to an Update, and no later apply could take it away."""
 _COMPARED = ("metadata", "spec", "immutable")
 _FIRST = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE})
 """What is written at the same time, before the rest in its order."""
@@ -83,6 +86,7 @@ class Applier:
         self._cluster = cluster
         self._futile: dict[Key, dict[tuple[Kind, str], tuple[str, str]]] = {}
         self._made: dict[Key, set[tuple[str, Kind, str]]] = {}
+        self._taken: dict[Key, set[tuple[Kind, str]]] = {}
 
     async def apply(self, observed: Observed, decision: Decision) -> Applied:
         """Write what differs from the decision.
@@ -121,6 +125,7 @@ class Applier:
         """Drop what is known of a sandbox that is gone."""
         self._futile.pop(key, None)
         self._made.pop(key, None)
+        self._taken.pop(key, None)
 
     async def _try(self, kind: Kind, manifest: Manifest, observed: Observed) -> _Outcome:
         name = manifest["metadata"]["name"]
@@ -189,15 +194,19 @@ class Applier:
         return _Outcome(kind, written=True)
 
     async def _live(self, kind: Kind, key: Key, name: str) -> Body | None:
-        """Return the object under a name, whoever owns it.
+        """Return the object under a name, whoever owns it, as far as it is known.
 
-        The store has only what carries our label, so what it lacks is looked up.
+        The store has only what carries our label. What else has a name is known once it was in the
+        way, and looked up until it is gone.
         """
         known = self._store.get(kind, key.namespace, name)
-        if known is not None:
+        if known is not None or (kind, name) not in self._taken.get(key, ()):
             return known
         metadata = await self._cluster.get_metadata(kind, key.namespace, name)
-        return None if metadata is None else trim(kind, metadata)
+        if metadata is not None:
+            return trim(kind, metadata)
+        self._taken[key].discard((kind, name))
+        return None
 
     async def _write(
         self, key: Key, kind: Kind, manifest: Manifest, live: Body | None
@@ -217,7 +226,7 @@ class Applier:
         repairs = [Repair(kind, child[2])] if deleted else []
         if live is not None and _applied(live) == wanted:
             repairs = [await self._changed(kind, live, compared)]
-        answer = trim(kind, await self._send(kind, manifest, live))
+        answer = trim(kind, await self._send(key, kind, manifest, live))
         self._store.put(kind, answer)
         log.info(
             "applied",
@@ -240,22 +249,32 @@ class Applier:
         body = await self._cluster.get(kind, namespace, name)
         return Repair(kind, name, fields, manager_of(body or live, fields))
 
-    async def _send(self, kind: Kind, manifest: Manifest, live: Body | None) -> Body:
+    async def _send(self, key: Key, kind: Kind, manifest: Manifest, live: Body | None) -> Body:
         """Apply a manifest to exactly the object that was seen, in the state that was seen.
 
         What has changed since is a conflict, and looked at again: an old view of the cluster, or a
         leader that was held up, undoes nothing newer and takes over no object of the same name.
         """
-        if live is None:
-            return await self._cluster.apply(kind, manifest, force=False)
-        seen = {name: live["metadata"][name] for name in ("uid", "resourceVersion")}
+        seen = {"resourceVersion": NO_VERSION}
+        if live is not None:
+            seen = {name: live["metadata"][name] for name in ("uid", "resourceVersion")}
         exact = {**manifest, "metadata": {**manifest["metadata"], **seen}}
         try:
-            return await self._cluster.apply(kind, exact, force=True)
+            return await self._cluster.apply(kind, exact, force=live is not None)
         except RetryError as error:
             if error.code == CONFLICT:
-                await self._look_again(kind, live)
+                name = manifest["metadata"]["name"]
+                await (self._look_again(kind, live) if live else self._find(key, kind, name))
             raise
+
+    async def _find(self, key: Key, kind: Kind, name: str) -> None:
+        """Find out what has the name of something that we wanted to make."""
+        metadata = await self._cluster.get_metadata(kind, key.namespace, name)
+        labels = (metadata or {"metadata": {}})["metadata"].get("labels") or {}
+        if SANDBOX_LABEL not in labels:
+            self._taken.setdefault(key, set()).add((kind, name))
+        elif (body := await self._cluster.get(kind, key.namespace, name)) is not None:
+            self._store.put(kind, body)
 
     async def _look_again(self, kind: Kind, live: Body) -> None:
         """Read an object that is not as it was seen, then its sandbox.
