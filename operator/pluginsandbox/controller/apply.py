@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 
@@ -26,7 +27,7 @@ from pluginsandbox.controller.explain import quote
 from pluginsandbox.controller.kinds import APPLIED_ANNOTATION, SANDBOX_LABEL, Key, Kind
 from pluginsandbox.controller.observed import Observed, Problem, controlled_by, left_by_namesake
 from pluginsandbox.controller.repair import Repair, manager_of
-from pluginsandbox.controller.store import Store
+from pluginsandbox.controller.store import Store, applied
 from pluginsandbox.controller.trim import Body, trim
 
 log = structlog.get_logger()
@@ -84,7 +85,7 @@ class Applier:
     def __init__(self, store: Store, cluster: Cluster) -> None:
         self._store = store
         self._cluster = cluster
-        self._futile: dict[Key, dict[tuple[Kind, str], tuple[str, str]]] = {}
+        self._settled: dict[Key, dict[tuple[Kind, str], tuple[str, tuple[Any, ...]]]] = {}
         self._made: dict[Key, set[tuple[str, Kind, str]]] = {}
         self._taken: dict[Key, set[tuple[Kind, str]]] = {}
 
@@ -123,7 +124,7 @@ class Applier:
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
-        self._futile.pop(key, None)
+        self._settled.pop(key, None)
         self._made.pop(key, None)
         self._taken.pop(key, None)
 
@@ -212,20 +213,21 @@ class Applier:
         self, key: Key, kind: Kind, manifest: Manifest, live: Body | None
     ) -> list[Repair]:
         metadata = manifest["metadata"]
-        futile, at = self._futile.setdefault(key, {}), (kind, metadata["name"])
+        settled, at = self._settled.setdefault(key, {}), (kind, metadata["name"])
         wanted = metadata["annotations"][APPLIED_ANNOTATION]
+        if live is not None and settled.get(at) == (wanted, drift.said(live)):
+            return []
         made, child = self._made.setdefault(key, set()), _child(kind, metadata)
         compared = {part: manifest[part] for part in _COMPARED if part in manifest}
-        if live is not None:
-            if drift.covers(live, compared):
-                made.add(child)
-                return []
-            if futile.get(at) == (wanted, drift.fingerprint(live)):
-                return []
+        if live is not None and drift.covers(live, compared):
+            made.add(child)
+            settled[at] = wanted, drift.said(live)
+            return []
         deleted = live is None and child in made
         repairs = [Repair(kind, child[2])] if deleted else []
-        if live is not None and _applied(live) == wanted:
-            repairs = [await self._changed(kind, live, compared)]
+        if live is not None and applied(live) == wanted:
+            repair, live = await self._changed(kind, live, compared)
+            repairs = [repair]
         answer = trim(kind, await self._send(key, kind, manifest, live))
         self._store.put(kind, answer)
         log.info(
@@ -236,18 +238,22 @@ class Applier:
             new=live is None,
         )
         made.add(child)
-        if drift.covers(answer, compared):
-            futile.pop(at, None)
-        else:  # somebody rewrites it on its way into the server: do not repeat that for ever
-            futile[at] = (wanted, drift.fingerprint(answer))
+        # Be it otherwise than asked for: who rewrites it on its way would do so for ever.
+        settled[at] = wanted, drift.said(answer)
         return repairs
 
-    async def _changed(self, kind: Kind, live: Body, compared: Manifest) -> Repair:
-        """Return what somebody else did to a child that was as it should be."""
+    async def _changed(self, kind: Kind, live: Body, compared: Manifest) -> tuple[Repair, Body]:
+        """Return what somebody else did to a child that was as it should be, and the child.
+
+        It is read for the name of who did it; so what has changed of its status alone is no
+        conflict.
+        """
         fields = tuple(itertools.islice(drift.differences(live, compared), MAX_NAMED_FIELDS))
         namespace, name = live["metadata"]["namespace"], live["metadata"]["name"]
         body = await self._cluster.get(kind, namespace, name)
-        return Repair(kind, name, fields, manager_of(body or live, fields))
+        repair = Repair(kind, name, fields, manager_of(body or live, fields))
+        fresh = live if body is None else trim(kind, body)
+        return repair, fresh if drift.said(fresh) == drift.said(live) else live
 
     async def _send(self, key: Key, kind: Kind, manifest: Manifest, live: Body | None) -> Body:
         """Apply a manifest to exactly the object that was seen, in the state that was seen.
@@ -255,16 +261,27 @@ class Applier:
         What has changed since is a conflict, and looked at again: an old view of the cluster, or a
         leader that was held up, undoes nothing newer and takes over no object of the same name.
         """
-        seen = {"resourceVersion": NO_VERSION}
-        if live is not None:
-            seen = {name: live["metadata"][name] for name in ("uid", "resourceVersion")}
-        exact = {**manifest, "metadata": {**manifest["metadata"], **seen}}
+        if live is None:
+            return await self._make(key, kind, manifest)
+        seen = {name: live["metadata"][name] for name in ("uid", "resourceVersion")}
         try:
-            return await self._cluster.apply(kind, exact, force=live is not None)
+            return await self._cluster.apply(kind, _exact(manifest, seen))
         except RetryError as error:
             if error.code == CONFLICT:
-                name = manifest["metadata"]["name"]
-                await (self._look_again(kind, live) if live else self._find(key, kind, name))
+                await self._look_again(kind, live)
+            raise
+
+    async def _make(self, key: Key, kind: Kind, manifest: Manifest) -> Body:
+        """Apply a manifest unless something has its name."""
+        name, mark = manifest["metadata"]["name"], applied(manifest)
+        try:
+            with self._store.making(kind, key.namespace, name, mark):
+                return await self._cluster.apply(
+                    kind, _exact(manifest, {"resourceVersion": NO_VERSION})
+                )
+        except RetryError as error:
+            if error.code == CONFLICT:
+                await self._find(key, kind, name)
             raise
 
     async def _find(self, key: Key, kind: Kind, name: str) -> None:
@@ -308,6 +325,10 @@ class Applier:
         return []
 
 
+def _exact(manifest: Manifest, seen: Body) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], **seen}}
+
+
 def _young(observed: Observed) -> bool:
     made = observed.sandbox.metadata.creation_timestamp
     return made is not None and (observed.now - made).total_seconds() < NAMESAKE_SECONDS
@@ -316,10 +337,6 @@ def _young(observed: Observed) -> bool:
 def _child(kind: Kind, metadata: Body) -> tuple[str, Kind, str]:
     """Return what tells a child from its namesake's: its owner's uid, its kind and its name."""
     return metadata["ownerReferences"][0]["uid"], kind, metadata["name"]
-
-
-def _applied(live: Body) -> str:
-    return str((live["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION, ""))
 
 
 def _conflict(kind: Kind, name: str, observed: Observed) -> Problem:

@@ -156,19 +156,18 @@ class Cluster:
         names = {each["name"] for each in (found or {}).get("resources") or ()}
         return kind.plural in names
 
-    async def apply(self, kind: Kind, manifest: Body, *, force: bool) -> Body:
-        """Apply a manifest server-side and return the object.
+    async def apply(self, kind: Kind, manifest: Body) -> Body:
+        """Apply a manifest server-side, fields that others set included, and return the object.
 
         Args:
             kind: Of the manifest.
-            manifest: All that we want to say about the object.
-            force: Take over fields that others set. Without it, an object that somebody else just
-                made under this name is a conflict instead of being adopted.
+            manifest: All that we want to say about the object. With a resourceVersion, an object of
+                another one is a conflict.
 
         """
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._write(kind, "apply", "PATCH", path, query, manifest, APPLY)
 
     async def patch_status(

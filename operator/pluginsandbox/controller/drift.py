@@ -5,8 +5,8 @@ that it *covers* the manifest: every field of ours is there with a value that me
 we no longer say does not show that way; the annotation with the manifest's hash shows it.
 
 A webhook may rewrite a field of ours each time. Applying again would never end that, so the writer
-remembers what the server made of which manifest (`fingerprint`) and stays quiet while it is still
-the same.
+remembers what the server made of which manifest (`said`) and stays quiet while it is still the
+same. That also spares comparing field by field what was compared before.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from decimal import Decimal
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
-
-from pluginsandbox.controller.children.common import hash_of
 
 _MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -51,11 +49,11 @@ def differences(live: Any, manifest: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def fingerprint(live: Mapping[str, Any]) -> str:
-    """Return a hash of what a manifest can say about a live object, its status left out."""
+def said(live: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a manifest can say about a live object, its status left out."""
     metadata = live.get("metadata") or {}
-    said = {name: metadata.get(name) for name in ("labels", "annotations", "ownerReferences")}
-    return hash_of([said, live.get("spec"), live.get("immutable")])
+    named = (metadata.get(name) for name in ("labels", "annotations", "ownerReferences"))
+    return (*named, live.get("spec"), live.get("immutable"))
 
 
 def _in_mapping(live: Any, manifest: dict[str, Any], path: str) -> Iterator[str]:

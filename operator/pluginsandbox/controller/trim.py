@@ -25,6 +25,11 @@ _META = (
     *("creationTimestamp", "deletionTimestamp"),
 )
 _CONTAINER = ("name", "ready", "started", "restartCount", "state", "lastState")
+_DEPLOYMENT_STATUS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas")
+_DEPLOYMENT_CONDITIONS: Mapping[str, tuple[str, ...]] = {
+    "Progressing": ("type", "status", "reason"),
+    "ReplicaFailure": ("type", "status", "reason", "message"),
+}
 _POD_STATUS = ("phase", "reason", "message", "podIP", "conditions", "startTime")
 
 
@@ -86,6 +91,18 @@ def _spec(body: Mapping[str, Any]) -> Body:
     return {"spec": body.get("spec") or {}}
 
 
+def _deployment(body: Mapping[str, Any]) -> Body:
+    """Keep what is looked at of the status: the rest changes twice as often."""
+    status = body.get("status") or {}
+    kept = {name: status[name] for name in _DEPLOYMENT_STATUS if name in status}
+    kept["conditions"] = [
+        {name: each[name] for name in _DEPLOYMENT_CONDITIONS[each["type"]] if name in each}
+        for each in status.get("conditions") or ()
+        if each["type"] in _DEPLOYMENT_CONDITIONS
+    ]
+    return {"spec": body.get("spec") or {}, "status": kept}
+
+
 def _config_map(body: Mapping[str, Any]) -> Body:
     labels = (body.get("metadata") or {}).get("labels") or {}
     if kinds.SANDBOX_LABEL in labels:
@@ -112,6 +129,7 @@ def _pod(body: Mapping[str, Any]) -> Body:
 
 _TRIMMERS: Mapping[Kind, Callable[[Mapping[str, Any]], Body]] = {
     kinds.CONFIG_MAP: _config_map,
+    kinds.DEPLOYMENT: _deployment,
     kinds.POD: _pod,
     kinds.SERVICE: _spec,
     kinds.NETWORK_POLICY: _spec,

@@ -18,6 +18,10 @@ from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.store import Store
 
+SETTLE_SECONDS = 0.02
+"""What happens to the children of a sandbox within this time is looked at together: a pod is made,
+placed and counted by three controllers, one after the other."""
+
 
 class Watch:
     """Watches all that there is in `WATCHED`.
@@ -39,13 +43,17 @@ class Watch:
         client: ApiClient,
         namespaces: tuple[str, ...],
     ) -> None:
-        def enqueue(keys: set[Key]) -> None:
+        def at_once(keys: set[Key]) -> None:
             for key in keys:
                 queue.add(key)
 
-        self._sandboxes = KopfWatch(store, cluster, client, namespaces, enqueue)
+        def soon(keys: set[Key]) -> None:
+            for key in keys:
+                queue.add_after(key, SETTLE_SECONDS)
+
+        self._sandboxes = KopfWatch(store, cluster, client, namespaces, at_once)
         self._children = [
-            Informer(store, cluster, (kind, namespace, selector), enqueue)
+            Informer(store, cluster, (kind, namespace, selector), soon)
             for kind, selector in WATCHED
             if kind is not kinds.SANDBOX
             for namespace in namespaces or (None,)

@@ -132,7 +132,9 @@ async def test_drift_is_put_right_and_announced_and_what_others_add_is_left(bed:
         assert "spec.replicas" in event["note"]
         assert event["regarding"]["name"] == SANDBOX
         await eventually("an empty queue", lambda: _idle(operator))
-        assert writes(operator)["Deployment", "apply"] == 2
+        live = await bed.get(kinds.DEPLOYMENT)
+        assert live is not None
+        assert live["metadata"]["generation"] == 3, "made, edited, and put right once"
 
 
 async def test_a_snapshot_is_immutable_and_deleting_it_brings_it_back(bed: Bed) -> None:

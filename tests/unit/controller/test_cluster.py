@@ -74,7 +74,7 @@ async def cluster(
 
 
 async def test_apply_is_server_side_by_our_field_manager(cluster: Cluster, server: Server) -> None:
-    await cluster.apply(CONFIG_MAP, MANIFEST, force=True)
+    await cluster.apply(CONFIG_MAP, MANIFEST)
     ((method, path, headers, body),) = server.seen
     assert method == "PATCH"
     assert path == (
@@ -99,7 +99,7 @@ async def test_a_status_is_merged_into_the_version_that_was_seen(
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 async def test_a_busy_server_is_asked_again(cluster: Cluster, server: Server, status: int) -> None:
     server.say(status)
-    await cluster.apply(CONFIG_MAP, MANIFEST, force=False)
+    await cluster.apply(CONFIG_MAP, MANIFEST)
     assert len(server.seen) == 2
 
 
@@ -113,7 +113,7 @@ async def test_a_server_is_asked_three_times_at_most(cluster: Cluster, server: S
 async def test_a_long_wait_is_left_to_the_queue(cluster: Cluster, server: Server) -> None:
     server.answers = [(429, {}, {"Retry-After": "30"})]
     with pytest.raises(RetryError) as caught:
-        await cluster.apply(CONFIG_MAP, MANIFEST, force=True)
+        await cluster.apply(CONFIG_MAP, MANIFEST)
     assert caught.value.after == 30
     assert len(server.seen) == 1
 
@@ -156,7 +156,7 @@ async def test_errors_are_named_by_what_to_do(
 ) -> None:
     server.answers = [(status, {"message": message}, {})]
     with pytest.raises(expected, match=message.split(":", maxsplit=1)[0]):
-        await cluster.apply(CONFIG_MAP, MANIFEST, force=True)
+        await cluster.apply(CONFIG_MAP, MANIFEST)
     assert len(server.seen) == 1
 
 
@@ -214,7 +214,7 @@ async def test_no_write_starts_without_the_lease_but_reads_do(
 
     cluster._gate = closed
     for write in (
-        cluster.apply(CONFIG_MAP, MANIFEST, force=True),
+        cluster.apply(CONFIG_MAP, MANIFEST),
         cluster.create(EVENT, {"metadata": {"namespace": "team"}}),
         cluster.delete(CONFIG_MAP, {"metadata": {"namespace": "team", "name": "a", "uid": "u"}}),
         cluster.patch_status(SANDBOX, "team", "shop", {}, "1"),
@@ -239,14 +239,14 @@ async def test_a_lease_that_ends_between_two_attempts_ends_them(
 
     cluster._gate = gate
     with pytest.raises(NotLeaderError):
-        await cluster.apply(CONFIG_MAP, MANIFEST, force=True)
+        await cluster.apply(CONFIG_MAP, MANIFEST)
     assert len(server.seen) == 1
 
 
 async def test_writes_are_counted_by_kind_and_verb(
     cluster: Cluster, metrics: OperatorMetrics
 ) -> None:
-    await cluster.apply(CONFIG_MAP, MANIFEST, force=True)
+    await cluster.apply(CONFIG_MAP, MANIFEST)
     await cluster.get(CONFIG_MAP, "team", "a")
     labels = {"kind": "ConfigMap", "verb": "apply"}
     assert metrics.registry.get_sample_value("pluginsandbox_writes_total", labels) == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pluginsandbox.controller.drift import covers, differences, fingerprint
+from pluginsandbox.controller.drift import covers, differences, said
 
 SCALARS = st.one_of(st.text(max_size=5), st.integers(1, 9), st.just(True))
 TREES = st.recursive(
@@ -108,12 +108,12 @@ def test_a_plain_list_must_be_the_same() -> None:
     assert list(differences(more, rules)) == ["spec.ingress[0].ports"]
 
 
-def test_the_fingerprint_sees_what_a_manifest_can_say_and_no_status() -> None:
+def test_what_was_compared_is_what_a_manifest_can_say_and_no_status() -> None:
     first = live()
     second = {**live(), "status": {"replicas": 3}}
-    assert fingerprint(first) == fingerprint(second)
+    assert said(first) == said(second)
     second["spec"]["replicas"] = 2
-    assert fingerprint(first) != fingerprint(second)
+    assert said(first) != said(second)
 
 
 def test_an_entry_added_to_a_selector_is_drift_and_one_added_to_labels_is_not() -> None:

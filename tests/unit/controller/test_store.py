@@ -165,3 +165,31 @@ def test_a_ghost_that_a_list_ended_stays_dead() -> None:
     store.replace(kinds.SERVICE, None, [], "9")
     assert store.put(kinds.SERVICE, body(version=8, owner="shop")) == set()
     assert store.put(kinds.SERVICE, body(version=10, uid="new", owner="shop")) == {SHOP}
+
+
+def test_an_event_that_is_faster_than_the_answer_to_our_own_write_concerns_nobody() -> None:
+    store = Store()
+    with store.making(kinds.SERVICE, "team", "shop", "h"):
+        assert store.put(kinds.SERVICE, body(version=3, owner="shop")) == set()
+        changed = body(version=4, owner="shop", spec={"a": 1})
+        assert store.put(kinds.SERVICE, changed) == {SHOP}, "somebody else's change does"
+    assert store.owned(kinds.SERVICE, SHOP)
+
+
+def test_what_somebody_else_makes_meanwhile_concerns_the_sandbox() -> None:
+    store = Store()
+    with store.making(kinds.SERVICE, "team", "shop", "another"):
+        assert store.put(kinds.SERVICE, body(version=3, owner="shop")) == {SHOP}
+
+
+def test_a_part_that_did_not_change_stays_the_same_object() -> None:
+    store = Store()
+    store.put(kinds.DEPLOYMENT, body(version=1, owner="shop", spec={"a": [1]}, status={}))
+    before = store.get(kinds.DEPLOYMENT, "team", "shop")
+    later = body(version=2, owner="shop", spec={"a": [1]}, status={"replicas": 1})
+    assert store.put(kinds.DEPLOYMENT, later) == {SHOP}
+    after = store.get(kinds.DEPLOYMENT, "team", "shop")
+    assert before is not None
+    assert after is not None
+    assert after["spec"] is before["spec"]
+    assert after["status"]["replicas"] == 1
