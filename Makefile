@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,16 @@ SIGKILLS ?= 60
 chaos: setup ## Kill the operator KILLS times at its writes, SIGKILLS more as a process, and compare
 	@CHAOS=long $(BIN)/python -m pytest tests/chaos --deselect tests/chaos/test_kills.py
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --processes $(SIGKILLS)
+
+COUNT ?=
+handover: setup ## How soon another operator writes when the leader ends or is killed; COUNT=10 rounds of each
+	@$(BIN)/python -m tests.chaos.handover $(if $(COUNT),--count $(COUNT))
+
+drift: setup ## How soon an edited or deleted child is put right; COUNT=108 changes
+	@$(BIN)/python -m tests.chaos.drifts $(if $(COUNT),--count $(COUNT))
+
+outages: setup ## How soon all is as asked for once the API server is back; COUNT=100 outages
+	@$(BIN)/python -m tests.chaos.outages $(if $(COUNT),--count $(COUNT))
 
 check: setup ## Lint, types, import contracts, drift of generated files
 	@$(BIN)/ruff format --check .

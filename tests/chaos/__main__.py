@@ -7,7 +7,6 @@ import asyncio
 import dataclasses
 import logging
 import random
-import secrets
 import statistics
 import sys
 import tempfile
@@ -17,11 +16,11 @@ from pathlib import Path
 
 import structlog
 
-from tests.chaos.flows import FLOWS, SHORT, Flow
+from tests.chaos.flows import FLOWS, SEVERAL, SHORT, Flow
 from tests.chaos.incarnation import AsProcess, InThread
 from tests.chaos.kills import Lane, Life, Moment, Point, Tally
 from tests.chaos.upstream import Upstream
-from tests.integration.operator.bed import Bed, install_kind
+from tests.integration.operator.bed import place
 from tests.integration.operator.control_plane import control_plane
 
 _AGAIN = 0.5
@@ -36,7 +35,7 @@ class Plan:
 
     Args:
         flows: Of each lap.
-        kills: So many at least; 0 = each point of the flows once.
+        kills: So many at least; 0 = until each point of the flows was tried.
         processes: Whether operators are processes and die by SIGKILL.
         lanes: Operators at a time.
 
@@ -48,12 +47,17 @@ class Plan:
     lanes: int = 2
 
 
-def deaths(lane: Lane, lap: int, rng: random.Random) -> Callable[[Flow], Sequence[Point]]:
-    """Return where the operator dies in the flows of a lap: every point in turn, then at random."""
+def deaths(lane: Lane, tally: Tally, rng: random.Random) -> Callable[[Flow], Sequence[Point]]:
+    """Return where the operator dies in a flow of a lap: where it was tried least, then anywhere.
+
+    A point that is never reached (the statuses of a roll-out are now two and now three) is tried
+    like the others, and told at the end.
+    """
 
     def choose(flow: Flow) -> Sequence[Point]:
         points = lane.points(flow) or [Point("", 1, "before")]
-        chosen = [points[lap % len(points)]]
+        chosen = [min(points, key=lambda each: tally.tried[each.of(flow.name)])]
+        tally.tried[chosen[0].of(flow.name)] += 1
         if rng.random() < _AGAIN:
             moment: Moment = rng.choice(("before", "after"))
             chosen.append(Point("", rng.randint(1, _EARLY), moment))
@@ -66,25 +70,17 @@ async def run_lane(
     kubeconfig: Path, upstream: Upstream, life: Life, tally: Tally, plan: Plan
 ) -> None:
     """Kill the operators of one namespace until there were enough kills."""
-    bed = Bed(kubeconfig, f"chaos-{secrets.token_hex(4)}")
-    rng = random.Random(bed.namespace)  # noqa: S311 - a seed that the messages name
-    async with bed.open():
-        await install_kind(bed.api)
-        await bed.make_namespace()
-        async with (
-            bed.kubelet.run(),
-            bed.hosts.run(),
-            Lane(bed, upstream, life, tally).open() as lane,
-        ):
-            await lane.undisturbed(plan.flows)
-            laps = max(len(lane.points(flow)) for flow in plan.flows)
-            lap = 0
-            while tally.kills < plan.kills if plan.kills else lap < laps:
-                began = time.monotonic()
-                await lane.lap(plan.flows, deaths(lane, lap, rng))
-                lap += 1
-                _say(f"{bed.namespace} lap {lap}: {tally.line}, {time.monotonic() - began:.0f} s")
-        await bed.drop_namespace()
+    async with (
+        place(kubeconfig, "chaos") as bed,
+        Lane(bed, upstream, life, tally).open() as lane,
+    ):
+        rng = random.Random(bed.namespace)  # noqa: S311 - a seed that the messages name
+        await lane.undisturbed(plan.flows)
+        _say(f"{bed.namespace}: undisturbed, {len(tally.known)} points are known")
+        while tally.kills < plan.kills or (not plan.kills and tally.known - tally.tried.keys()):
+            began = time.monotonic()
+            await lane.lap(plan.flows, deaths(lane, tally, rng))
+            _say(f"{bed.namespace}: {tally.line}, {time.monotonic() - began:.0f} s for a lap")
 
 
 async def run(folder: Path, plans: Sequence[Plan]) -> bool:
@@ -107,10 +103,12 @@ async def run(folder: Path, plans: Sequence[Plan]) -> bool:
 def _tell(name: str, tally: Tally) -> None:
     for each in (*tally.divergences, *tally.orphans, *tally.duplicates):
         _say(each)
+    for each in sorted(tally.known - tally.points.keys()):
+        _say(f"never died at {each}")
     flows = {point.partition(":")[0] for point in tally.points}
     spread = statistics.quantiles(tally.seconds, n=100) if len(tally.seconds) > 1 else [0.0] * 99
     _say(
-        f"{name}: {len(tally.points)} different points in {len(flows)} flows, "
+        f"{name}: {len(tally.points)} of {len(tally.known)} write points of {len(flows)} flows, "
         f"{tally.statuses} statuses held against the cluster, from restart to the end state "
         f"P50 {spread[49]:.1f} s, P99 {spread[98]:.1f} s"
     )
@@ -126,11 +124,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--kills", type=int, default=1000, help="of operators with a new loop")
     parser.add_argument("--processes", type=int, default=60, help="of operators as processes")
+    parser.add_argument("--several", action="store_true", help="only flows of several pods")
     parser.add_argument("--short", action="store_true", help="each write of the first flows, once")
     given = parser.parse_args()
+    flows = SEVERAL if given.several else FLOWS
     plans = [
-        Plan(kills=given.processes, processes=True),
-        Plan(kills=given.kills),
+        Plan(flows=flows, kills=given.processes, processes=True),
+        Plan(flows=flows, kills=given.kills),
     ]
     short = [Plan(flows=SHORT, lanes=1)]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -7,10 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.cluster import MERGE
 from tests.integration.operator.bed import SANDBOX, Bed, sandbox, source
+
+Act = Callable[[Bed], Awaitable[Any]]
 
 CHANGED = 77
 """Seconds of an idle time-out that no default has: it shows in the host's configuration."""
+MOST = 5
+AT_ONCE = {"stableWindowSeconds": 6, "panicWindowSeconds": 1, "scaleDownDelaySeconds": 0}
+"""An autoscaler that need not be waited for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,25 +32,58 @@ class Flow:
     """
 
     name: str
-    act: Callable[[Bed], Awaitable[Any]]
+    act: Act
     ready: str = "Available"
     image: str = "old"
 
 
-async def _create(bed: Bed) -> None:
-    await bed.put(source())
-    await bed.put(sandbox())
+def _create(**spec: Any) -> Act:
+    async def act(bed: Bed) -> None:
+        await bed.put(source())
+        await bed.put(sandbox(**spec))
+
+    return act
+
+
+def _spec(**spec: Any) -> Act:
+    async def act(bed: Bed) -> None:
+        await bed.put(sandbox(contexts={"idleTimeoutSeconds": CHANGED}, **spec))
+
+    return act
 
 
 async def _change_plugin(bed: Bed) -> None:
     await bed.put(source(text="a = 2\n"))
 
 
-def _spec(**spec: Any) -> Callable[[Bed], Awaitable[Any]]:
+def _by_scale(replicas: int) -> Act:
     async def act(bed: Bed) -> None:
-        await bed.put(sandbox(contexts={"idleTimeoutSeconds": CHANGED}, **spec))
+        path = kinds.SANDBOX.path(bed.namespace, SANDBOX, "scale")
+        await bed.write("PATCH", path, {"spec": {"replicas": replicas}}, MERGE)
 
     return act
+
+
+def _by_load(calls: int) -> Act:
+    async def act(bed: Bed) -> None:
+        bed.hosts.calls = calls
+
+    return act
+
+
+async def _let_scale(bed: Bed) -> None:
+    """Name no number any more: the range counts."""
+    await bed.api.merge(kinds.SANDBOX, bed.namespace, SANDBOX, {"spec": {"replicas": None}})
+    await bed.put(_sandbox_in_range())
+
+
+def _sandbox_in_range(least: int = 2) -> dict[str, Any]:
+    scaling = {"minReplicas": least, "maxReplicas": MOST, **AT_ONCE}
+    return sandbox(contexts={"idleTimeoutSeconds": CHANGED}, scaling=scaling)
+
+
+async def _raise_range(bed: Bed) -> None:
+    await bed.put(_sandbox_in_range(3))
 
 
 async def _nothing(_: Bed) -> None:
@@ -56,27 +95,54 @@ async def _drift(bed: Bed) -> None:
     await bed.api.merge(kinds.NETWORK_POLICY, bed.namespace, SANDBOX, mine)
 
 
-async def _lose_child(bed: Bed) -> None:
-    await bed.drop(kinds.SERVICE)
+async def _drift_of_several(bed: Bed) -> None:
+    mine = {"spec": {"maxUnavailable": "50%"}}
+    await bed.api.merge(kinds.POD_DISRUPTION_BUDGET, bed.namespace, SANDBOX, mine)
+
+
+def _lose(kind: kinds.Kind, name: str = SANDBOX) -> Act:
+    async def act(bed: Bed) -> None:
+        await bed.drop(kind, name)
+
+    return act
 
 
 async def _delete(bed: Bed) -> None:
+    bed.hosts.calls = 0
     await bed.drop(kinds.SANDBOX)
 
 
-CREATE = Flow("create", _create)
+CREATE = Flow("create", _create())
 CHANGE_PLUGIN = Flow("change the plugin", _change_plugin)
-FLOWS = (
+ONE_POD = (
     CREATE,
     CHANGE_PLUGIN,
     Flow("change the spec", _spec()),
     Flow("drift", _drift),
-    Flow("lose a child", _lose_child),
+    Flow("lose a child", _lose(kinds.SERVICE)),
     Flow("scale to none", _spec(replicas=0), "ScaledToZero"),
     Flow("scale to one", _spec()),
     Flow("suspend", _spec(operatingMode="Suspended"), "Suspended"),
     Flow("resume", _spec()),
     Flow("change the chart", _nothing, image="new"),
+    Flow("grow", _spec(replicas=2), image="new"),
     Flow("delete", _delete, "", image="new"),
 )
-SHORT = (CREATE, CHANGE_PLUGIN, Flow("delete", _delete, ""))
+SEVERAL = (
+    Flow("create several", _create(replicas=2)),
+    Flow("change the plugin of several", _change_plugin),
+    Flow("change the spec of several", _spec(replicas=2)),
+    Flow("scale up by /scale", _by_scale(4)),
+    Flow("scale down by /scale", _by_scale(3)),
+    Flow("drift of several", _drift_of_several),
+    Flow("lose the Service of the peers", _lose(kinds.SERVICE, f"{SANDBOX}-peers")),
+    Flow("suspend several", _spec(replicas=3, operatingMode="Suspended"), "Suspended"),
+    Flow("resume several", _spec(replicas=3)),
+    Flow("change the chart under several", _nothing, image="new"),
+    Flow("scale by the range", _let_scale, image="new"),
+    Flow("scale by a higher range", _raise_range, image="new"),
+    Flow("scale by the load", _by_load(16), image="new"),
+    Flow("delete several", _delete, "", image="new"),
+)
+FLOWS = (*ONE_POD, *SEVERAL)
+SHORT = (CREATE, CHANGE_PLUGIN, Flow("grow", _spec(replicas=2)), Flow("delete", _delete, ""))

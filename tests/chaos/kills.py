@@ -53,6 +53,10 @@ class Point:
     number: int
     moment: Moment
 
+    def of(self, flow: str) -> str:
+        """Return its name in a flow."""
+        return f"{flow}: {self.moment} {self.what} {self.number}"
+
 
 @dataclasses.dataclass
 class Tally:
@@ -60,7 +64,9 @@ class Tally:
 
     Args:
         kills: Operators that died at a write.
-        points: Flow, write and moment that they died at, and how often.
+        known: Every point of the undisturbed runs: flow, moment and write.
+        tried: Of these, how often a death was planned there.
+        points: Of these, how often one died there.
         seconds: From each restart until the end state was reached.
         divergences: End states unlike the undisturbed run's, and statuses that lie.
         orphans: Children without an owner.
@@ -69,6 +75,8 @@ class Tally:
     """
 
     kills: int = 0
+    known: set[str] = dataclasses.field(default_factory=set)
+    tried: Counter[str] = dataclasses.field(default_factory=Counter)
     points: Counter[str] = dataclasses.field(default_factory=Counter)
     seconds: list[float] = dataclasses.field(default_factory=list)
     statuses: int = 0
@@ -138,6 +146,7 @@ class Lane:
             done = [each for each in self._proxy.record.calls[since:] if each.writes]
             writes = [each.what for each in done if each.kind != "leases"]
             self.reference[flow.name] = (writes, await state_of(self._bed))
+            self._tally.known |= {each.of(flow.name) for each in self.points(flow)}
 
     async def lap(self, flows: Sequence[Flow], deaths: Callable[[Flow], Sequence[Point]]) -> None:
         """Run the flows, with deaths in each."""
@@ -217,7 +226,8 @@ class Lane:
                 self._doomed = call.number
         if call.number == self._doomed and moment == point.moment:
             self._tally.kills += 1
-            self._tally.points[f"{self._flow}: {moment} {call.what} {point.number}"] += 1
+            if point.what:
+                self._tally.points[point.of(self._flow)] += 1
             self._arm(None)
             self._die()
 

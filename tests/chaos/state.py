@@ -14,10 +14,13 @@ from tests.integration.operator.bed import Bed
 Body = dict[str, Any]
 State = dict[str, Any]
 
-CHILDREN = (kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT)
+CHILDREN = (
+    *(kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE, kinds.DEPLOYMENT),
+    *(kinds.SECRET, kinds.POD_DISRUPTION_BUDGET),
+)
 KINDS = (kinds.SANDBOX, *CHILDREN, kinds.REPLICA_SET, kinds.POD)
 _REVISION = "deployment.kubernetes.io/revision"
-_ASSIGNED = ("clusterIP", "clusterIPs")
+ASSIGNED = ("clusterIP", "clusterIPs")
 
 
 async def state_of(bed: Bed) -> State:
@@ -77,13 +80,16 @@ def _sandbox(body: Body) -> Body:
     status = json.loads(json.dumps(body.get("status") or {}))
     for each in status.get("conditions") or ():
         each.pop("lastTransitionTime", None)
+    decision = (status.get("scaling") or {}).get("lastDecision")
+    if decision is not None:  # how it got there depends on the second in which it looked
+        status["scaling"]["lastDecision"] = decision["to"]
     return {"generation": body["metadata"]["generation"], "status": status}
 
 
 def _child(body: Body) -> Body:
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
-    spec = {key: each for key, each in (body.get("spec") or {}).items() if key not in _ASSIGNED}
+    spec = {key: each for key, each in (body.get("spec") or {}).items() if key not in ASSIGNED}
     return {
         "name": metadata["name"],
         "labels": metadata["labels"],
@@ -101,6 +107,10 @@ def _child(body: Body) -> Body:
         "data": body.get("data"),
         "going": "deletionTimestamp" in metadata,
     }
+
+
+def _secret(body: Body) -> Body:
+    return {**_child(body), "data": sorted(body.get("data") or ())}  # the key is made at random
 
 
 def _replica_set(body: Body) -> Body:
@@ -121,7 +131,12 @@ def _template(body: Body) -> str:
     return str(annotations.get(kinds.TEMPLATE_ANNOTATION, ""))
 
 
-_VIEWS = {kinds.SANDBOX: _sandbox, kinds.REPLICA_SET: _replica_set, kinds.POD: _pod}
+_VIEWS = {
+    kinds.SANDBOX: _sandbox,
+    kinds.SECRET: _secret,
+    kinds.REPLICA_SET: _replica_set,
+    kinds.POD: _pod,
+}
 
 
 def _short(value: Any) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,12 @@ from pluginsandbox.controller.lease import LeaseTimes
 from pluginsandbox.controller.operator import Operator
 from tests.chaos import long
 from tests.chaos.incarnation import AsProcess
+from tests.chaos.provoke import provoked
 from tests.chaos.proxy import Proxy
 from tests.chaos.record import Call
 from tests.chaos.rules import Rule
 from tests.chaos.upstream import Upstream
-from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
+from tests.integration.operator.bed import Bed, eventually, sandbox, source
 from tests.integration.operator.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
@@ -59,24 +58,6 @@ async def test_killed_and_back_the_control_plane_finds_the_operator_at_work(
     assert before is not None
     assert after is not None
     assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
-
-
-@asynccontextmanager
-async def provoked(bed: Bed) -> AsyncIterator[None]:
-    """Give whoever leads something to repair, again and again."""
-
-    async def provoke() -> None:
-        while True:
-            mine = {"spec": {"policyTypes": ["Ingress"]}}
-            await bed.api.merge(kinds.NETWORK_POLICY, bed.namespace, SANDBOX, mine)
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(provoke())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def repairs(proxy: Proxy) -> list[Call]:

@@ -48,19 +48,21 @@ class Truth:
     async def _untrue(self, body: Body) -> list[str]:
         """Return why a sandbox that is said to be as wanted is not."""
         spec = body["spec"]
-        suspended = spec.get("operatingMode") == "Suspended"
-        replicas = 0 if suspended else spec.get("replicas", 1)
+        least, most = _wanted(spec)
         live = await self._bed.get(kinds.DEPLOYMENT)
         if live is None:
             return ["said to be current without a Deployment"]
-        status = live.get("status") or {}
+        status, asked = live.get("status") or {}, live["spec"]["replicas"]
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         found = []
-        if live["spec"]["replicas"] != replicas:
-            found.append(f"the Deployment wants {live['spec']['replicas']}, not {replicas}")
-        if status.get("observedGeneration") != live["metadata"]["generation"]:
-            found.append("the Deployment's controller has not seen it yet")
-        if status.get("replicas", 0) != replicas or min(ready, updated) < min(replicas, 1):
+        if not least <= asked <= most:
+            found.append(f"the Deployment wants {asked}, not {least} to {most}")
+        if most <= 1:  # of several, one more or one less is no roll-out
+            if status.get("observedGeneration") != live["metadata"]["generation"]:
+                found.append("the Deployment's controller has not seen it yet")
+            if status.get("replicas", 0) != asked:
+                found.append(f"said to be current with {status.get('replicas', 0)} pods")
+        if updated != status.get("replicas", 0) or ready < min(asked, 1):
             found.append(f"said to be current with {ready} ready and {updated} new pods")
         return found + await self._old_code(live, spec)
 
@@ -72,3 +74,14 @@ class Truth:
         idle = (spec.get("contexts") or {}).get("idleTimeoutSeconds", 300)
         told = json.loads(snapshot["data"]["host-config"])["idle_timeout_seconds"]
         return [] if told == idle else [f"hosts have an idle time-out of {told} s, not {idle} s"]
+
+
+def _wanted(spec: Body) -> tuple[int, int]:
+    """Return how many pods the Deployment may ask for."""
+    if spec.get("operatingMode") == "Suspended":
+        return 0, 0
+    if "replicas" in spec:
+        return spec["replicas"], spec["replicas"]
+    scaling = spec.get("scaling") or {}
+    least = scaling.get("minReplicas", 1)
+    return least, scaling.get("maxReplicas", least)

@@ -22,13 +22,21 @@ from pluginsandbox.controller.kinds import LEASE
 DURATION_SECONDS = 15.0
 RENEW_DEADLINE_SECONDS = 10.0
 RETRY_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeaseTimes:
-    """Seconds of the election; retry < deadline < duration.
+    """Seconds of the election; retry < deadline < duration - look.
+
+    Args:
+        duration: After the last renewal that others saw they may take over.
+        deadline: After its last renewal the leader starts no write.
+        retry: Between renewals.
+        look: Between the looks of those who wait. What they see may be as old, so they count from
+            that much earlier: a leader that is killed is followed within the duration.
 
     Raises:
         ValueError: They are not in that order.
@@ -38,10 +46,11 @@ class LeaseTimes:
     duration: float = DURATION_SECONDS
     deadline: float = RENEW_DEADLINE_SECONDS
     retry: float = RETRY_SECONDS
+    look: float = LOOK_SECONDS
 
     def __post_init__(self) -> None:
-        if not 0 < self.retry < self.deadline < self.duration:
-            raise ValueError("lease times must be ordered: 0 < retry < deadline < duration")
+        if not 0 < self.retry < self.deadline < self.duration - self.look:
+            raise ValueError("lease times must be ordered: 0 < retry < deadline < duration - look")
 
 
 class Lease:
@@ -79,6 +88,7 @@ class Lease:
         self._renewed = float("-inf")
         self._leading = False
         self._seen: tuple[str, float] = ("", 0.0)
+        self._free_at = float("-inf")
         self._body: dict[str, Any] | None = None
         self._acquired = asyncio.Event()
 
@@ -134,9 +144,12 @@ class Lease:
             log.warning("lease not released", lease=self._name, error=str(error))
 
     def _pause(self) -> float:
-        """Return the seconds to the next attempt, at most until the deadline shows."""
-        left = self._renewed + self._times.deadline - self._clock()
-        return min(self._times.retry, left) if self._leading and left > 0 else self._times.retry
+        """Return the seconds to the next attempt, at most until one's own or another's time is up."""
+        times = self._times
+        most = times.retry if self._leading else times.look
+        end = self._renewed + times.deadline if self._leading else self._free_at
+        left = end - self._clock()
+        return min(most, left) if left > 0 else most
 
     def _tell(self) -> None:
         if self.held != self._leading:
@@ -154,7 +167,8 @@ class Lease:
         if version != self._seen[0]:
             self._seen = (version, now)
         duration = float(spec.get("leaseDurationSeconds") or 0)
-        expired = not holder or now >= self._seen[1] + max(duration, self._times.retry)
+        self._free_at = self._seen[1] + max(duration - self._times.look, self._times.retry)
+        expired = not holder or now >= self._free_at
         if holder != self._identity and not expired:
             return False
         self._body = await self._cluster.replace(LEASE, self._renewal(body, holder))

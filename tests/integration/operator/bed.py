@@ -43,7 +43,7 @@ DEFINITION = Kind(
 
 
 async def eventually(
-    what: str, probe: Callable[[], Awaitable[Any]], *, seconds: float = 20.0
+    what: str, probe: Callable[[], Awaitable[Any]], *, seconds: float = 20.0, every: float = 0.03
 ) -> Any:
     """Poll until `probe` gives something true; return it."""
     deadline = asyncio.get_running_loop().time() + seconds
@@ -52,7 +52,7 @@ async def eventually(
         last = await probe()
         if last:
             return last
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(every)
     raise TimeoutError(f"{what}: not within {seconds:.0f} s; last seen: {last!r}")
 
 
@@ -243,6 +243,17 @@ class Bed:
                 f"{kind}={status} {reason} not reached; conditions: {seen}"
             ) from None
         return found[2]
+
+
+@contextlib.asynccontextmanager
+async def place(kubeconfig: Path, prefix: str) -> AsyncIterator[Bed]:
+    """Open a bed in a new namespace, with the kind installed, its kubelet and hosts at work."""
+    async with Bed(kubeconfig, f"{prefix}-{secrets.token_hex(4)}").open() as bed:
+        await install_kind(bed.api)
+        await bed.make_namespace()
+        async with bed.kubelet.run(), bed.hosts.run():
+            yield bed
+        await bed.drop_namespace()
 
 
 class Kubelet:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster import build
 from tests.cluster.errors import ClusterError
 
+API = "kube-apiserver"
 START_SECONDS = 60.0
 SERVICE_RANGE = "10.111.0.0/16"
 CONTROLLERS = (
@@ -60,10 +61,10 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start all and wait until the API server is ready."""
-        self.ports = {name: free_port() for name in ("etcd", "peer", "api", "controllers")}
+        self.ports |= {name: free_port() for name in ("etcd", "peer", API, "controllers")}
         self._write_files()
         self.spawn("etcd")
-        self.spawn("kube-apiserver")
+        self.spawn(API)
         self.wait_ready()
         self.spawn("kube-controller-manager")
 
@@ -79,10 +80,10 @@ class ControlPlane:
         self.processes[name].wait()
 
     def spawn(self, name: str) -> None:
-        """Start one of the processes, for the first time or again."""
+        """Start one of the processes, for the first time or again; `program@place` is one more."""
         flags = self._flags(name)
         words = (f"--{key}={value}" for key, value in flags.items())
-        command = ["nice", "-n", "5", str(build.program(name)), *words]
+        command = ["nice", "-n", "5", str(build.program(name.partition("@")[0])), *words]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -91,33 +92,33 @@ class ControlPlane:
     def _flags(self, name: str) -> dict[str, object]:
         return {
             "etcd": self._etcd,
-            "kube-apiserver": self._api_server,
+            API: self._api_server,
             "kube-controller-manager": self._controllers,
         }[name]()
 
-    def wait_ready(self) -> None:
-        """Wait until the API server says that it is ready."""
+    def wait_ready(self, name: str = API) -> None:
+        """Wait until an API server says that it is ready."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.processes["kube-apiserver"].poll() is not None:
+            if self.processes[name].poll() is not None:
                 break
             with contextlib.suppress(URLError, OSError):
-                if self._ask("/readyz") == "ok":
+                if self._ask(name, "/readyz") == "ok":
                     return
             time.sleep(0.1)
-        log = (self.folder / "kube-apiserver.log").read_text()[-2000:]
-        raise ClusterError(f"the API server is not ready: {log}")
+        log = (self.folder / f"{name}.log").read_text()[-2000:]
+        raise ClusterError(f"{name} is not ready: {log}")
 
-    def _ask(self, path: str) -> str:
+    def _ask(self, name: str, path: str) -> str:
         context = ssl.create_default_context(cafile=str(self.folder / "pki" / "apiserver.crt"))
         headers = {"Authorization": f"Bearer {self._token}"}
-        request = urllib.request.Request(self._url + path, headers=headers)
+        request = urllib.request.Request(self.url(name) + path, headers=headers)
         with urllib.request.urlopen(request, timeout=2, context=context) as answer:
             return str(answer.read().decode())
 
-    @property
-    def _url(self) -> str:
-        return f"https://127.0.0.1:{self.ports['api']}"
+    def url(self, name: str = API) -> str:
+        """Return the address of an API server."""
+        return f"https://127.0.0.1:{self.ports[name]}"
 
     @property
     def _token(self) -> str:
@@ -146,7 +147,7 @@ class ControlPlane:
 
     def _write_kubeconfig(self, token: str) -> None:
         cluster = {
-            "server": self._url,
+            "server": self.url(),
             "certificate-authority": str(self.folder / "pki" / "apiserver.crt"),
         }
         config = {
@@ -179,7 +180,7 @@ class ControlPlane:
         return {
             "etcd-servers": f"http://127.0.0.1:{self.ports['etcd']}",
             "bind-address": "127.0.0.1",
-            "secure-port": self.ports["api"],
+            "secure-port": self.ports[API],
             "cert-dir": self.folder / "pki",
             "token-auth-file": self.folder / "tokens.csv",
             "authorization-mode": "RBAC",
