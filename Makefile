@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ drift: setup ## How soon an edited or deleted child is put right; COUNT=108 chan
 
 outages: setup ## How soon all is as asked for once the API server is back; COUNT=100 outages
 	@$(BIN)/python -m tests.chaos.outages $(if $(COUNT),--count $(COUNT))
+
+outage-pods: setup ## Kill API server, etcd and kubelet under real pods that are called; COUNT=9 faults
+	@$(BIN)/python -m tests.bed.outage $(if $(COUNT),--count $(COUNT))
+
+MINUTES ?= 30
+soak: setup ## Steady churn for MINUTES=30: the operator's memory, descriptors and queue
+	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES)
 
 check: setup ## Lint, types, import contracts, drift of generated files
 	@$(BIN)/ruff format --check .

@@ -1,10 +1,11 @@
-"""A pod in the cluster that calls a sandbox through its Service all the while: see `tally`."""
+"""Calls a sandbox through its Service all the while, from a pod or from the node: see `tally`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,29 @@ def running(
         stderr=subprocess.PIPE,
         text=True,
     )
+    with _calling(process) as load:
+        yield load
+
+
+@contextlib.contextmanager
+def outside(url: str, *, contexts: int = 60, connections: int = 4) -> Iterator[Load]:
+    """Call the sandbox behind `url` from this machine, whatever becomes of API server and kubelet.
+
+    The machine must be the node.
+    """
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), url, str(contexts), str(connections)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with _calling(process) as load:
+        yield load
+
+
+@contextlib.contextmanager
+def _calling(process: subprocess.Popen[str]) -> Iterator[Load]:
     load = Load(process)
     try:
         load.wait(1)

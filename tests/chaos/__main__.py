@@ -129,8 +129,9 @@ def main() -> int:
     given = parser.parse_args()
     flows = SEVERAL if given.several else FLOWS
     plans = [
-        Plan(flows=flows, kills=given.processes, processes=True),
-        Plan(flows=flows, kills=given.kills),
+        Plan(flows=flows, kills=number, processes=processes)
+        for number, processes in ((given.processes, True), (given.kills, False))
+        if number
     ]
     short = [Plan(flows=SHORT, lanes=1)]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

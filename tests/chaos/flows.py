@@ -71,19 +71,14 @@ def _by_load(calls: int) -> Act:
     return act
 
 
-async def _let_scale(bed: Bed) -> None:
-    """Name no number any more: the range counts."""
-    await bed.api.merge(kinds.SANDBOX, bed.namespace, SANDBOX, {"spec": {"replicas": None}})
-    await bed.put(_sandbox_in_range())
+def _by_range(least: int) -> Act:
+    async def act(bed: Bed) -> None:
+        scaling = {"minReplicas": least, "maxReplicas": MOST, **AT_ONCE}
+        # In one step: with neither a number nor a range it would be one pod meanwhile.
+        spec = {"replicas": None, "scaling": scaling}
+        await bed.api.merge(kinds.SANDBOX, bed.namespace, SANDBOX, {"spec": spec})
 
-
-def _sandbox_in_range(least: int = 2) -> dict[str, Any]:
-    scaling = {"minReplicas": least, "maxReplicas": MOST, **AT_ONCE}
-    return sandbox(contexts={"idleTimeoutSeconds": CHANGED}, scaling=scaling)
-
-
-async def _raise_range(bed: Bed) -> None:
-    await bed.put(_sandbox_in_range(3))
+    return act
 
 
 async def _nothing(_: Bed) -> None:
@@ -139,8 +134,8 @@ SEVERAL = (
     Flow("suspend several", _spec(replicas=3, operatingMode="Suspended"), "Suspended"),
     Flow("resume several", _spec(replicas=3)),
     Flow("change the chart under several", _nothing, image="new"),
-    Flow("scale by the range", _let_scale, image="new"),
-    Flow("scale by a higher range", _raise_range, image="new"),
+    Flow("scale by the range", _by_range(2), image="new"),
+    Flow("scale by a higher range", _by_range(3), image="new"),
     Flow("scale by the load", _by_load(16), image="new"),
     Flow("delete several", _delete, "", image="new"),
 )

@@ -89,15 +89,22 @@ class AsProcess:
         kubeconfig: Of its proxy.
         namespace: That it watches.
         settings: Its configuration.
+        port: Of its health server and metrics; 0 = any.
 
     """
 
-    def __init__(self, kubeconfig: Path, namespace: str, settings: Settings) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, settings: Settings, port: int = 0) -> None:
         self._config = kubeconfig.with_suffix(".yaml")
         self._config.write_text(yaml.safe_dump(settings.model_dump(by_alias=True)))
-        self._words = ("--kubeconfig", str(kubeconfig), "--namespace", namespace, "--port", "0")
+        self._words: tuple[str, ...] = ("--kubeconfig", str(kubeconfig), "--namespace", namespace)
+        self._words += ("--port", str(port))
         self.log = kubeconfig.with_suffix(".log")
         self._process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     async def start(self) -> None:
         """Start the command."""

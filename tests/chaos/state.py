@@ -27,6 +27,9 @@ async def state_of(bed: Bed) -> State:
     """Return what is there: names of kinds to what their objects say, in an order of its own."""
     lists = await asyncio.gather(*(bed.find(kind, _selector(kind)) for kind in KINDS))
     found = dict(zip(KINDS, lists, strict=True))
+    if any("maxReplicas" in each["spec"].get("scaling", {}) for each in found[kinds.SANDBOX]):
+        for each in found[kinds.DEPLOYMENT]:  # in how many steps it got there, the load says
+            each["metadata"].pop("generation")
     uids = {each["metadata"]["uid"] for each in found[kinds.SANDBOX]}
     state = {
         kind.name: sorted((_VIEWS.get(kind, _child)(each) for each in bodies), key=json.dumps)
@@ -80,9 +83,8 @@ def _sandbox(body: Body) -> Body:
     status = json.loads(json.dumps(body.get("status") or {}))
     for each in status.get("conditions") or ():
         each.pop("lastTransitionTime", None)
-    decision = (status.get("scaling") or {}).get("lastDecision")
-    if decision is not None:  # how it got there depends on the second in which it looked
-        status["scaling"]["lastDecision"] = decision["to"]
+    # Who dies between the Deployment's write and the status's leaves no record of the decision.
+    status.pop("scaling", None)
     return {"generation": body["metadata"]["generation"], "status": status}
 
 
