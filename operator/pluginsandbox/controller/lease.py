@@ -144,7 +144,7 @@ class Lease:
             log.warning("lease not released", lease=self._name, error=str(error))
 
     def _pause(self) -> float:
-        """Return the seconds to the next attempt, at most until one's own or another's time is up."""
+        """Return the seconds to the next attempt, at most to one's own or another's end."""
         times = self._times
         most = times.retry if self._leading else times.look
         end = self._renewed + times.deadline if self._leading else self._free_at
