@@ -11,29 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.bed.published import CODE, FATAL, FIND, HONEST, READ, REFUSED, SEEN, SIZE, TRY
 from tests.integration.host_bed import Answer, Host, plugin, running
-
-CODE = """
-    from pluginsandbox.sdk import Plugin, function
-
-
-    class Obedient(Plugin):
-        @function
-        def run(self, code: str) -> str:
-            scope = {"self": self}
-            exec(code, scope)
-            return str(scope.get("out"))
-
-        def on_exit(self, cause):
-            try:
-                self.publish("late", b"x")
-            except Exception as error:
-                print("on_exit:", type(error).__name__, error)
-"""
-SIZE = 100_000
-HONEST = f"self.publish('prices', b'honest' * {SIZE})"
-READ = "v = self.published('source', 'prices'); out = (len(v), bytes(v[:6]), v.readonly)"
-SEEN = f"({6 * SIZE}, b'honest', True)"
 
 
 @pytest.fixture(scope="module")
@@ -129,65 +108,11 @@ def test_a_time_out_never_comes_between_a_question_and_its_answer(host: Host) ->
         assert host.metric("worker_exits_total", plugin="source", cause=cause) == 0
 
 
-FIND = """
-import contextlib, ctypes, fcntl, mmap, os
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-
-class Buffer(ctypes.Structure):
-    _fields_ = [('address', ctypes.c_void_p), ('rest', ctypes.c_byte * 200)]
-
-view, found = self.published('source', 'prices'), Buffer()
-ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(found), 0)
-start = found.address
-assert ctypes.string_at(start, 6) == b'honest'
-
-def is_open(number):
-    with contextlib.suppress(OSError):
-        return os.fstat(number).st_size >= len(view)
-
-# The map keeps a descriptor of its own.
-memfd = next(number for number in range(4, 64) if is_open(number))
-"""
-REFUSED = {
-    "write to the view": ("view[0] = 1", "TypeError"),
-    "write to the map below": ("view.obj[0] = 1", "TypeError"),
-    "open it anew for writing": ("os.open(f'/proc/self/fd/{memfd}', os.O_RDWR)", "PermissionError"),
-    "open its map for writing": ("os.open('/proc/self/map_files', os.O_RDWR)", "PermissionError"),
-    "open the own memory": ("os.open('/proc/self/mem', os.O_RDWR)", "PermissionError"),
-    "map it for writing": ("mmap.mmap(memfd, 4096)", "PermissionError"),
-    "write to its descriptor": ("os.pwrite(memfd, b'evil', 0)", "OSError"),
-    "shorten it": ("os.ftruncate(memfd, 0)", "PermissionError"),
-    "add a seal": ("fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, 1)", "PermissionError"),
-    "allow writing to its map": (
-        "if libc.mprotect(start, 4096, 3): raise PermissionError",
-        "PermissionError",
-    ),
-}
-TRY = """
-try:
-    {attempt}
-except Exception as error:
-    out = type(error).__name__
-else:
-    out = 'it succeeded'
-"""
-
-
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("attempt", REFUSED)
 def test_a_reader_is_refused_to(host: Host, attempt: str) -> None:
     code, error = REFUSED[attempt]
     assert out(host, "reader", FIND + TRY.format(attempt=code)) == error
-
-
-FATAL = {
-    "writes behind Python's back": "ctypes.memset(start, 0x65, 4)",
-    "writes after an mprotect that failed": """
-libc.mprotect(start, 4096, mmap.PROT_READ | mmap.PROT_WRITE)
-ctypes.memset(start, 0x65, 4)
-""",
-}
 
 
 @pytest.mark.usefixtures("published")
