@@ -107,7 +107,7 @@ rolling: setup ## Roll a sandbox of three pods under load: CALLS=60000
 	@$(BIN)/python -m tests.bed.rolling $(CALLS)
 
 peers: setup ## Search the peers' protocol for minutes, and roll hosts on this machine under 60,000 calls
-	@PEERS_WALKS=20000 PEERS_CALLS=60000 $(BIN)/python -m pytest -q -s --timeout 1200 \
+	@PEERS_STATES=all PEERS_WALKS=20000 PEERS_CALLS=60000 $(BIN)/python -m pytest -q -s --timeout 1200 -o faulthandler_timeout=1200 \
 		tests/unit/host_peers tests/integration/test_peers_rolling.py
 
 SUBJECTS ?=

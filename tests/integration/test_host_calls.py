@@ -20,7 +20,7 @@ METRICS = {
     *("bindings", "reclaims_total", "reclaim_duration_seconds", "reclaimed_bytes_total"),
     *("worker_exits_total", "denials_total", "inflight_calls", "queued_calls"),
     *("refused_calls_total", "restores_total", "restore_duration_seconds", "durable_bytes"),
-    *("forwards_total", "lookups_total", "handovers_total", "peers"),
+    *("forwards_total", "lookups_total", "handovers_total", "peers", "peers_silent"),
 }
 
 

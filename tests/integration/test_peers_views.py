@@ -27,6 +27,7 @@ def test_while_the_home_is_silent_new_contexts_get_503_and_bound_ones_go_on(
         silent, other = pair(group)
         assert other.host.call("add", {}, "bound").json == 1
         silent.host.process.send_signal(signal.SIGSTOP)
+        other.host.until(lambda: other.host.metric("peers_silent") == 1)
         names = [f"c{number}" for number in range(TRIED)]
         with ThreadPoolExecutor(TRIED) as pool:
             answers = list(pool.map(lambda name: other.host.call("add", {}, name), names))
@@ -35,8 +36,11 @@ def test_while_the_home_is_silent_new_contexts_get_503_and_bound_ones_go_on(
         for answer in answers:
             if answer.status == 503:
                 assert answer.json["executed"] == "no"
+                assert "1 of the sandbox's 2 pods do not answer" in answer.json["detail"]
                 assert int(answer.headers["retry-after"]) >= 1
+        other.host.until(lambda: other.host.said("a member does not answer"))
         silent.host.process.send_signal(signal.SIGCONT)
+        other.host.until(lambda: other.host.metric("peers_silent") == 0)
         for name, before in zip(names, answers, strict=True):
             made = 1 if before.status == 200 else 0
             assert [pod.host.call("add", {}, name).json - made for pod in (other, silent)] == [1, 2]

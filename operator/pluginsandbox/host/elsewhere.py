@@ -36,5 +36,8 @@ class Elsewhere(Protocol):
     def reach(self, answerer: Answerer, request: ContextRequest) -> None:
         """Have a request answered where its context is."""
 
+    def trouble(self) -> str:
+        """Return what is wrong with the other pods, for a person; empty if nothing is known."""
+
     def abandon(self, call: Call) -> None:
         """Let a call go that is with another pod: its caller is gone."""

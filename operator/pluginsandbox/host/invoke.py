@@ -257,8 +257,10 @@ class Invoker:
         if call.queued:
             self._outcomes.drop(call, now)
             kind = problems.LATE if late else problems.QUEUE_TIME
+            trouble = "" if self.elsewhere is None else self.elsewhere.trouble()
+            why = f": {trouble}" if trouble else ""
             self._outcomes.tell_refusal(
-                call, Problem(kind, "the call waited too long and did not run")
+                call, Problem(kind, f"the call waited too long and did not run{why}")
             )
         elif call.deadline is not None:
             # The worker's own timer answers first if it can.

@@ -122,6 +122,9 @@ class HostMetrics:
         self.peers = self._gauge(
             "peers", "Pods of the sandbox that this one knows, itself too.", ()
         )
+        self.peers_silent = self._gauge(
+            "peers_silent", "Pods of the sandbox that do not answer and may still live.", ()
+        )
 
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]

@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
-from pluginsandbox.host.peers.group import Group
+from pluginsandbox.host.peers.group import SILENT_SECONDS, Group
 from pluginsandbox.host.peers.keys import Keys
 from pluginsandbox.host.peers.members import Entry, Member, Standing
+from pluginsandbox.host.peers.messages import Hello
 from pluginsandbox.host.peers.node import Node
 
 ME, OTHER = "10.0.0.1", "10.0.0.2"
@@ -60,6 +62,20 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 async def test_a_pod_that_dns_names_is_waited_for_however_long_it_is_silent(bench: Bench) -> None:
     for _ in range(20):
         assert await bench.look(60)
+
+
+async def test_of_a_silent_pod_it_is_said_what_to_do_and_callers_are_told(bench: Bench) -> None:
+    assert bench.group.trouble() == ""
+    await bench.look(1)
+    assert bench.group.silent == [OTHER]
+    assert bench.group.trouble() == "1 of the sandbox's 2 pods do not answer"
+    with structlog.testing.capture_logs() as told:
+        for _ in range(3):
+            await bench.look(SILENT_SECONDS)
+    (line,) = [line for line in told if line["address"] == OTHER]
+    assert "delete the pod by force" in line["event"]
+    bench.group.welcome(Member(OTHER, 1), Hello([]))
+    assert bench.group.silent == []
 
 
 async def test_a_pod_that_dns_names_no_more_is_given_up_when_it_stays_silent(bench: Bench) -> None:

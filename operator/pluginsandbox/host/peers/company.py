@@ -67,6 +67,7 @@ class Company:
         host.blocked = lambda: self.group.blocked
         self._task: asyncio.Task[None] | None = None
         host.metrics.peers().set_function(lambda: len(self.node.view))
+        host.metrics.peers_silent().set_function(lambda: len(self.group.silent))
 
     def start(self) -> None:
         """Look for the others; a pod that was alone goes on with what it holds."""

@@ -72,6 +72,8 @@ class Group:
         self._refused: dict[str, int] = {}
         self._silent: dict[str, float] = {}
         """Since when an address does not answer, in seconds."""
+        self._told: set[str] = set()
+        """Addresses of whose silence the log tells."""
         self._turn = 0
         self._wake = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
@@ -180,8 +182,31 @@ class Group:
             self._greeted.discard(address)
             self._refused.pop(address, None)
             self._silent.setdefault(address, time.monotonic())
+            self._tell_silence(address)
             if self._vanished(address):
                 self._bury(address, "it is not named any more and does not answer")
+
+    @property
+    def silent(self) -> list[str]:
+        """Addresses of members that do not answer; each may live, and hold what it held."""
+        return [one.address for one in self.node.view.standings if one.address in self._silent]
+
+    def trouble(self) -> str:
+        """Return what keeps calls from finding their context; empty if nothing is known."""
+        if not self.silent:
+            return ""
+        return f"{len(self.silent)} of the sandbox's {len(self.node.view)} pods do not answer"
+
+    def _tell_silence(self, address: str) -> None:
+        if address in self._told or address not in self.silent:
+            return
+        if time.monotonic() - self._silent[address] > SILENT_SECONDS:
+            self._told.add(address)
+            log.warning(
+                "a member does not answer; it may live, so nobody else gets what it may hold until "
+                "Kubernetes takes its address away: if its node is lost, delete the pod by force",
+                address=address,
+            )
 
     def _vanished(self, address: str) -> bool:
         """Whether a pod has neither answered nor been named for long enough to be gone."""
@@ -196,6 +221,7 @@ class Group:
         self._greeted.add(member.address)
         self._refused.pop(member.address, None)
         self._silent.pop(member.address, None)
+        self._told.discard(member.address)
         if self.node.learn(hello.entries()):
             self.changed()
 
@@ -235,6 +261,7 @@ class Group:
         member = Member(address, entry.incarnation)
         log.info("a member is gone", member=str(member), why=why)
         self.node.bury(member)
+        self._told.discard(address)
         self.links.forget(address)
         self.changed()
         self.tell_all()

@@ -150,6 +150,10 @@ class Router:
         """Find the context of a call that waits, and send it there."""
         self.searches.seek(self.key(call.tenant, name), CallSeeker(self, call, name))
 
+    def trouble(self) -> str:
+        """Return what keeps calls from finding their context; empty if nothing is known."""
+        return self._group.trouble()
+
     def abandon(self, call: Call) -> None:
         """Let a call go that is with another pod: its caller is gone."""
         task = self._under_way.pop(call, None)
