@@ -30,6 +30,8 @@ from tests.integration.operator import rules
 Body = dict[str, Any]
 
 ADMIN_PORT = 9090
+SILENT_SECONDS = 5.0
+"""Longer than anybody waits for a host."""
 NOWHERE = {"pluginsandbox.test/node": "none"}
 SANDBOX = "shop"
 ACCOUNT = Kind("ServiceAccount", "", "v1", "serviceaccounts")
@@ -342,6 +344,8 @@ class FakeHosts:
         self.address = ".".join(map(str, (127, *numbers)))  # other sessions have their own
         self.contexts: dict[str, int] = {}
         """In each pod that has an address of its own, by that; 0 in the others."""
+        self.lies: dict[str, bytes | None] = {}
+        """What those say at their address, whatever it is; None: they say nothing."""
         self._free: list[str] = []
         self._runner: web.AppRunner
 
@@ -373,9 +377,15 @@ class FakeHosts:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked += 1
+        here = request.url.host or ""
+        if here in self.lies:
+            lie = self.lies[here]
+            if lie is None:
+                await asyncio.sleep(SILENT_SECONDS)
+            return web.Response(body=lie)
         if isinstance(self.stats, bytes):
             return web.Response(body=self.stats)
-        contexts = self.contexts.get(request.url.host or "", 0)
+        contexts = self.contexts.get(here, 0)
         return web.json_response({"samples": self._samples(contexts), **self.stats})
 
     def _samples(self, contexts: int) -> list[Body]:
