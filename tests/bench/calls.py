@@ -51,6 +51,11 @@ def run() -> None:
         promised.extend(_goals(size, by_server))
     heading = "### What we hold ourselves to"
     table.publish("calls-goals", f"{heading}\n\n{goals.markdown(promised)}")
+    title = "How many times over each goal is held; below 1 it is missed"
+    margins = [
+        (what.replace("PluginSandbox, ", ""), held) for what, held in goals.margins(promised)
+    ]
+    chart.bars("calls-goals", title, margins)
 
 
 def _measure(running: Running, size: int) -> Figures:

@@ -41,6 +41,20 @@ def markdown(goals: Sequence[Goal]) -> str:
     return table.markdown(("goal", "limit", "measured", ""), rows)
 
 
+def margins(goals: Sequence[Goal]) -> list[tuple[str, Spread]]:
+    """Return how many times over each goal is held: below 1 it is missed."""
+    return [
+        (
+            goal.what,
+            Spread.of(
+                value / goal.limit if goal.least else goal.limit / value
+                for value in goal.measured.values
+            ),
+        )
+        for goal in goals
+    ]
+
+
 def _digits(limit: float) -> int:
     if limit < 1:
         return 3

@@ -9,7 +9,7 @@ import urllib.request
 
 from tests.bed.kubectl import until
 from tests.bed.shell import REPOSITORY
-from tests.bench import table
+from tests.bench import chart, table
 from tests.bench.servers import PROGRAM, free_port
 from tests.bench.table import Spread
 
@@ -22,8 +22,10 @@ def run() -> None:
     """Start the sample several times and publish the spread."""
     seconds = Spread(tuple(_start() for _ in range(RUNS)))
     heads = ("what", "seconds")
-    rows = [(f"`pluginsandbox run {SAMPLE}` to its first answer", seconds.text(2))]
+    what = f"pluginsandbox run {SAMPLE}"
+    rows = [(f"`{what}` to its first answer", seconds.text(2))]
     table.publish("laptop", table.markdown(heads, rows))
+    chart.bars("laptop", "From nothing to the first answer, seconds", [(what, seconds)], ours=what)
 
 
 def _start() -> float:

@@ -6,13 +6,13 @@ import collections
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from tests.bed import platform, sandboxes
 from tests.bed.kubectl import Kubectl
 from tests.bed.platform import NAMESPACE, Platform
-from tests.bench import table
+from tests.bench import chart, table
 from tests.bench.table import Spread
 from tests.cluster.layout import Layout
 from tests.demo import metrics
@@ -47,9 +47,11 @@ def _measure(cluster: Platform, namespace: str) -> str:
     print(f"leaving {RUNS} sandboxes alone for {REST_SECONDS} s", flush=True)
     time.sleep(REST_SECONDS)
     resting = _writes(namespace)
+    stages = _stages(before, after)
+    _draw(seconds, stages)
     rows = [
         ("`kubectl apply` to Ready, seconds", seconds.text(2)),
-        *_stages(before, after),
+        *((f"of which {stage}, mean seconds", f"{mean:.3f}") for stage, mean in stages),
         ("writes for each sandbox, by kind", _by_kind(making)),
         (
             f"writes in {REST_SECONDS} s of rest with {RUNS} sandboxes",
@@ -78,7 +80,15 @@ def _operator_metrics(kubectl: Kubectl) -> metrics.Series:
     return metrics.read(kubectl, NAMESPACE, "deployment/pluginsandbox", 8080)
 
 
-def _stages(before: metrics.Series, after: metrics.Series) -> Iterator[tuple[str, str]]:
+def _draw(seconds: Spread, stages: Sequence[tuple[str, float]]) -> None:
+    parts = [(f"of which {stage}", Spread((mean,))) for stage, mean in stages]
+    rows = [("kubectl apply to Ready", seconds), *parts]
+    chart.bars("life", "A sandbox's way to Ready, seconds", rows, ours="kubectl")
+
+
+def _stages(before: metrics.Series, after: metrics.Series) -> list[tuple[str, float]]:
+    """Return the mean seconds of each stage between two readings."""
+    found = []
     for stage in STAGES:
         label = f'{{stage="{stage}"}}'
         total, count = (
@@ -86,7 +96,8 @@ def _stages(before: metrics.Series, after: metrics.Series) -> Iterator[tuple[str
             for part in ("sum", "count")
         )
         if count:
-            yield f"of which {stage}, mean seconds", f"{total / count:.3f}"
+            found.append((stage, total / count))
+    return found
 
 
 def _writes(namespace: str) -> collections.Counter[str]:

@@ -34,3 +34,15 @@ def test_every_make_target_in_code_exists(page: Path) -> None:
     named = {target for block in blocks for text in block for target in MADE.findall(text)}
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     assert {each for each in named if not re.search(rf"^{each}:", makefile, re.MULTILINE)} == set()
+
+
+def test_each_table_of_measurements_has_its_picture() -> None:
+    page = (REPOSITORY / "docs/benchmarks.md").read_text(encoding="utf-8")
+    tables = {
+        name
+        for name, body in re.findall(r"<!-- begin ([\w-]+) -->(.*?)<!-- end", page, re.DOTALL)
+        if "\n|" in body
+    }
+    pictures = re.findall(r"\]\(benchmarks/([\w-]+)\.svg\)", page)
+    assert "calls-goals" in tables
+    assert tables - {"control"} <= set(pictures)  # that one is of another bench
