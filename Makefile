@@ -112,7 +112,7 @@ peers: setup ## Search the peers' protocol for minutes, and roll hosts on this m
 
 SUBJECTS ?=
 bench-control: setup ## A thousand sandboxes on KWOK nodes beside the floor, into docs/benchmarks.md
-	@$(BIN)/python -m tests.bench.control $(SUBJECTS)
+	@$(BIN)/python -m tests.bench.control $(SUBJECTS) $(ARGS)
 
 DECISIONS ?= 200
 drift-watch: setup ## Let DECISIONS happen under Argo CD, by both its diffs, and say whether it saw a drift

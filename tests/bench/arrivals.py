@@ -5,21 +5,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import random
 import statistics
 import time
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, TypedDict
 
 import aiohttp
+import msgspec
 
+from pluginsandbox.controller import connection
 from pluginsandbox.controller.cluster import Cluster
 from tests.bench.subject import Subject
 from tests.integration.operator.bed import eventually
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 HELD_SECONDS = 2.0
 """A rate is held if the later half of its arrivals got ready about as soon as the earlier one."""
+FILL_AT_ONCE = 40
+
+
+class _Metadata(TypedDict, total=False):
+    name: str
+    generation: int
+
+
+class _Status(TypedDict, total=False):
+    observedGeneration: int
+    conditions: list[dict[str, Any]]
+
+
+class _Object(TypedDict, total=False):
+    metadata: _Metadata
+    status: _Status
+
+
+class _Event(msgspec.Struct):
+    """What is read of an event: the bench shares its cores with what it measures."""
+
+    object: _Object
+
+
+_EVENT = msgspec.json.Decoder(_Event)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +56,13 @@ class Result:
     Args:
         rate: Arrivals each second.
         seconds: From each arrival to ready, in the order of arrival; infinite = never.
+        names: Of the objects.
 
     """
 
     rate: float
     seconds: tuple[float, ...]
+    names: tuple[str, ...] = ()
 
     def percentile(self, share: float) -> float:
         """Return the time within which so many got ready."""
@@ -54,51 +83,67 @@ class Load:
 
     Args:
         api: The API server.
-        session: For the watch.
         subject: What is made.
         namespace: Where.
 
     """
 
-    def __init__(
-        self, api: Cluster, session: aiohttp.ClientSession, subject: Subject, namespace: str
-    ) -> None:
+    def __init__(self, api: Cluster, subject: Subject, namespace: str) -> None:
         self._api = api
-        self._session = session
         self._subject = subject
         self._path = f"{subject.path}/namespaces/{namespace}/{subject.plural}"
         self._ready: dict[str, float] = {}
-        self._made = 0
+        self._changed = asyncio.Event()
+        self.made = 0
 
-    async def run(self, rate: float, number: int, patience: float = PATIENCE_SECONDS) -> Result:
+    async def run(self, rate: float, number: int) -> Result:
         """Make objects at a rate, with the spacing of independent users.
 
         Args:
             rate: Arrivals each second.
             number: Of objects.
-            patience: Seconds after the last arrival in which an object may get ready.
 
         """
         rng = random.Random(number)  # noqa: S311 - the same arrivals for each subject
-        watching = asyncio.create_task(self._watch())
-        names = [f"bench-{self._made + each}" for each in range(number)]
-        self._made += number
+        names = self._names(number)
         began: dict[str, float] = {}
         tasks = []
-        due = time.monotonic()
-        for name in names:
-            due += rng.expovariate(rate)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            began[name] = due
-            tasks.append(asyncio.create_task(self._make(name)))
-        await asyncio.gather(*tasks)
-        with contextlib.suppress(TimeoutError):
-            await eventually("all ready", lambda: self._has(names), seconds=patience)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        async with self._watching():
+            due = time.monotonic()
+            for name in names:
+                due += rng.expovariate(rate)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                began[name] = due
+                tasks.append(asyncio.create_task(self._make(name)))
+            await asyncio.gather(*tasks)
+            with contextlib.suppress(TimeoutError):
+                await eventually("all ready", lambda: self._has(names), seconds=PATIENCE_SECONDS)
         never = float("inf")
-        return Result(rate, tuple(self._ready.get(name, never) - began[name] for name in names))
+        seconds = (self._ready.get(name, never) - began[name] for name in names)
+        return Result(rate, tuple(seconds), tuple(names))
+
+    async def fill(self, number: int) -> None:
+        """Make objects as fast as they get ready.
+
+        Args:
+            number: Of objects that there are then.
+
+        """
+        names = self._names(max(0, number - self.made))
+        begun: set[str] = set()
+        async with self._watching():
+            for name in names:
+                while len(begun := begun - self._ready.keys()) >= FILL_AT_ONCE:
+                    self._changed.clear()
+                    await asyncio.wait_for(self._changed.wait(), PATIENCE_SECONDS)
+                begun.add(name)
+                await self._make(name)
+            await eventually("all ready", lambda: self._has(names), seconds=PATIENCE_SECONDS)
+
+    def _names(self, number: int) -> list[str]:
+        names = [f"bench-{self.made + each}" for each in range(number)]
+        self.made += number
+        return names
 
     async def _has(self, names: list[str]) -> bool:
         return self._ready.keys() >= set(names)
@@ -106,17 +151,31 @@ class Load:
     async def _make(self, name: str) -> None:
         await self._api._insist("POST", self._path, {}, self._subject.body(name))
 
-    async def _watch(self) -> None:
+    @contextlib.asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
         """Note when each object gets ready, as any client of the API server sees it."""
-        client = self._api._client
-        headers: dict[str, Any] = {}
-        await client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
         version = (await self._api._insist("GET", self._path, {"limit": "1"}))["metadata"]
-        query = {"watch": "true", "resourceVersion": version["resourceVersion"]}
+        task = asyncio.create_task(self._watch(version["resourceVersion"]))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, version: str) -> None:
+        client = self._api._client
+        query = {"watch": "true", "resourceVersion": version}
         url = f"{client.configuration.host}{self._path}"
-        async with self._session.get(url, params=query, headers=headers) as answer:
+        headers = await connection.token(client)
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with (
+            connection.session(client, 0, headers=headers, timeout=timeout) as session,
+            session.get(url, params=query) as answer,
+        ):
             async for line in answer.content:
-                body = json.loads(line)["object"]
-                name = body["metadata"].get("name", "")
+                body = _EVENT.decode(line).object
+                name = body.get("metadata", {}).get("name", "")
                 if name not in self._ready and self._subject.is_ready(body):
                     self._ready[name] = time.monotonic()
+                    self._changed.set()

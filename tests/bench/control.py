@@ -1,100 +1,97 @@
-"""`make bench-control`: a thousand objects through the control plane, ours beside the floor."""
+"""`make bench-control`: many objects through the control plane, ours beside the floor."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import dataclasses
-import datetime as dt
-import json
-import os
-import ssl
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import aiohttp
-import yaml
 
 from pluginsandbox.controller import connection, kinds
 from pluginsandbox.controller.cluster import APPLY, Cluster
 from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
-from tests.bench import subject, table
-from tests.bench.arrivals import Load, Result
-from tests.bench.kwok import KwokPlane, make_nodes, resident_mib
+from tests.bench import control_rows, operators, subject, table
+from tests.bench.arrivals import Load
+from tests.bench.control_rows import Measured, Restart
+from tests.bench.kwok import KwokPlane, make_nodes, stub_hosts
+from tests.bench.operators import LOOKED, Running
 from tests.bench.subject import Subject
 from tests.integration.operator.bed import ACCOUNT, eventually
-from tests.integration.operator.control_plane import free_port
 
-RATES = (5.0, 10.0, 20.0, 30.0, 40.0)
+RATES = (5.0, 10.0, 20.0)
 SECONDS = 20
+SEARCH_SECONDS = 12
+SEARCH_STEPS = 3
+GROWTH = 1.6
+"""While every rate is held, the next one is so much higher."""
 MOST = 1000
-FILL_RATE = 8.0
-"""How fast objects are made up to the most, once a rate was not held."""
-SETTLE_SECONDS = 300.0
-SETTINGS = {"hostImage": "none", "operator": {"namespace": "default"}}
+AT_REST = 200
+STILL_SECONDS = 5.0
 
 
-@dataclasses.dataclass
-class Cost:
-    """What the operator itself took.
-
-    Args:
-        cpu: Seconds of CPU for each object.
-        mib: Resident memory at the end.
-        objects: How many there were then.
-        catch_up: Seconds from a restart until nothing is left to do.
-        writes: What the restarted operator wrote meanwhile.
-        last_write: Seconds from an object's making to the write of its Deployment.
-
-    """
-
-    cpu: float
-    mib: float
-    objects: int
-    catch_up: float
-    writes: int
-    last_write: float
-
-
-async def main(files: Sequence[Path], rates: Sequence[float], most: int) -> None:
-    """Put each subject through its rates and publish the table."""
-    rows = []
+async def compare(files: Sequence[Path], rates: Sequence[float], most: Sequence[int]) -> None:
+    """Put each subject through its rates and restarts, and publish the table."""
+    measured = []
     for path in files:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            told = subject.read(path)
-            results, cost = await _measure(told, Path(folder), rates, most)
-            rows += _rows(told, results, cost)
-    heads = ("what", "rate", "P50 ms", "P90 ms", "P99 ms", "held")
-    table.publish("control", table.markdown(heads, rows))
+        told = subject.read(path)
+        async with _bench(told) as (plane, load):
+            measured.append(await _measure(told, plane, load, rates, most))
+    table.publish("control", control_rows.markdown(measured))
 
 
-async def _measure(
-    told: Subject, folder: Path, rates: Sequence[float], most: int
-) -> tuple[list[Result], Cost | None]:
-    plane = KwokPlane(folder)
-    try:
-        await asyncio.to_thread(plane.start)
-        api = Cluster(await connection.connect(plane.kubeconfig), OperatorMetrics())
-        context = ssl.create_default_context(cafile=str(folder / "pki" / "apiserver.crt"))
-        connector = aiohttp.TCPConnector(ssl=context)
-        timeout = aiohttp.ClientTimeout(total=None)
+async def rest(path: Path, minutes: float, number: int) -> None:
+    """Count what the operator does while nothing happens, and publish it."""
+    told = subject.read(path)
+    async with _bench(told) as (plane, load), operators.running(told, plane) as operator:
+        await operator.caught_up()
+        await load.fill(number)
+        written = await _still(plane)
+        looked, cpu = (await operator.metrics())[LOOKED], operator.cpu_seconds
+        table.progress(f"{number} objects at rest for {minutes:g} minutes")
+        await asyncio.sleep(minutes * 60)
+        looks = (await operator.metrics())[LOOKED] - looked
+        rows = (
+            ("sandboxes", f"{number}"),
+            ("minutes", f"{minutes:g}"),
+            ("reconciles, by resync alone", f"{looks:.0f}"),
+            ("writes at the API server", f"{len(operators.writes(plane.audit_log)) - written}"),
+            (
+                "operator, share of one core",
+                f"{(operator.cpu_seconds - cpu) / minutes / 0.6:.1f} %",
+            ),
+            ("operator, resident MiB", f"{operator.mib:.0f}"),
+        )
+    table.publish("control-rest", table.markdown(("what", "figure"), rows))
+
+
+async def _still(plane: KwokPlane) -> int:
+    """Return the number of writes once it does not grow any more."""
+    before, now = -1, 0
+    while before != now:
+        await asyncio.sleep(STILL_SECONDS)
+        before, now = now, len(operators.writes(plane.audit_log))
+    return now
+
+
+@contextlib.asynccontextmanager
+async def _bench(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
+    """Run a control plane with the subject's kind installed."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        plane = KwokPlane(Path(folder))
         try:
-            async with aiohttp.ClientSession(
-                connector=connector, timeout=timeout, read_bufsize=1 << 22
-            ) as session:
+            await asyncio.to_thread(plane.start)
+            api = Cluster(await connection.connect(plane.kubeconfig), OperatorMetrics())
+            try:
                 await _prepare(api, told)
-                load = Load(api, session, told, "default")
-                return await _with_operator(told, plane, load, rates, most)
+                async with stub_hosts(told.plugins):
+                    yield plane, Load(api, told, "default")
+            finally:
+                await api.close()
         finally:
-            await api.close()
-    finally:
-        plane.stop()
+            plane.stop()
 
 
 async def _prepare(api: Cluster, told: Subject) -> None:
@@ -118,150 +115,86 @@ async def _prepare(api: Cluster, told: Subject) -> None:
     await eventually("the kind", served)
 
 
-async def _with_operator(
-    told: Subject, plane: KwokPlane, load: Load, rates: Sequence[float], most: int
-) -> tuple[list[Result], Cost | None]:
+async def _measure(
+    told: Subject, plane: KwokPlane, load: Load, rates: Sequence[float], most: Sequence[int]
+) -> Measured:
+    measured = Measured(told.name)
     if not told.command:
-        return await _rates(load, rates, most), None
-    async with _running(told, plane) as (pid, port):
-        await _caught_up(port)
-        before = _cpu(pid)
-        results = await _rates(load, rates, most)
-        objects = sum(len(each.seconds) for each in results)
-        cpu = (_cpu(pid) - before) / objects
-        if objects < most:
-            await load.run(FILL_RATE, most - objects, patience=SETTLE_SECONDS)
-            objects = most
-        mib = resident_mib(pid)
-    written = len(_operator_writes(plane.audit_log))
-    began = time.monotonic()
-    async with _running(told, plane) as (_, port):
-        await _caught_up(port, objects)
-        catch_up = time.monotonic() - began
-        await asyncio.sleep(2)
-    log = _operator_writes(plane.audit_log)
-    return results, Cost(cpu, mib, objects, catch_up, len(log) - written, _last_write(plane))
-
-
-async def _rates(load: Load, rates: Sequence[float], most: int) -> list[Result]:
-    results: list[Result] = []
-    for rate in rates:
-        left = most - sum(len(each.seconds) for each in results)
-        number = min(left, round(rate * SECONDS))
-        if number < rate * 5:
-            break
-        results.append(await load.run(rate, number))
-        last = results[-1]
-        print(f"{rate:g}/s: P50 {last.percentile(0.5):.3f} s, held {last.held}", file=sys.stderr)
-        if not last.held:
-            break
-    return results
-
-
-@contextlib.asynccontextmanager
-async def _running(told: Subject, plane: KwokPlane) -> AsyncIterator[tuple[int, int]]:
-    """Run the subject's operator."""
-    port = free_port()
-    config = plane.folder / "operator.yaml"
-    config.write_text(yaml.safe_dump(SETTINGS))
-    words = {"KUBECONFIG": str(plane.kubeconfig), "CONFIG": str(config), "PORT": str(port)}
-    command = [words.get(word, word) for word in told.command]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    with (plane.folder / "operator.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=log, stderr=log, env={**os.environ, "PATH": path}
-        )
-    try:
-        yield process.pid, port
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
-
-
-async def _caught_up(port: int, objects: int = 0) -> None:
-    """Wait until an operator of ours leads and has looked at every object; others are given 3 s."""
-    async with aiohttp.ClientSession() as session:
-
-        async def done() -> bool:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-                    values = _samples(await answer.text())
-                looked = values.get(
-                    'pluginsandbox_reconcile_duration_seconds_count{outcome="success"}', 0
-                )
-                leads = values.get("pluginsandbox_leader", 0) == 1
-                idle = values.get("pluginsandbox_queue_depth", 1) == 0
-                return leads and idle and looked >= objects
-            return False
-
+        await _rates(measured, load, rates, None)
+        return measured
+    async with operators.running(told, plane) as operator:
         with contextlib.suppress(TimeoutError):
-            await eventually("the operator", done, seconds=60)
+            await operator.caught_up()
+        await _rates(measured, load, rates, operator)
+    slow = {name for each in measured.results if each.rate <= 10 for name in each.names}
+    measured.last_write = operators.last_write_seconds(plane.audit_log, slow)
+    for number in most:
+        measured.restarts.append(await _restart(told, plane, load, number))
+    return measured
 
 
-def _samples(text: str) -> dict[str, float]:
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
+async def _restart(told: Subject, plane: KwokPlane, load: Load, number: int) -> Restart:
+    async with operators.running(told, plane) as operator:
+        table.progress(f"{told.name}: up to {number}")
+        await load.fill(number)
+        written = await _still(plane)
+        mib = operator.mib
+    began = time.monotonic()
+    async with operators.running(told, plane) as operator:
+        await operator.caught_up(load.made)
+        seconds = time.monotonic() - began
+        await asyncio.sleep(STILL_SECONDS)
+        mib = max(mib, operator.mib)
+    writes = len(operators.writes(plane.audit_log)) - written
+    return Restart(load.made, mib, seconds, writes)
 
 
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+async def _rates(
+    measured: Measured, load: Load, rates: Sequence[float], operator: Running | None
+) -> None:
+    """Try the rates, then those in between or above for the highest that is held."""
+    for rate in rates:
+        await _try(measured, load, rate, SECONDS, operator)
+        if not measured.results[-1].held:
+            break
+    for _ in range(SEARCH_STEPS):
+        held = max((each.rate for each in measured.results if each.held), default=0.0)
+        lost = min((each.rate for each in measured.results if not each.held), default=0.0)
+        rate = (held + lost) / 2 if lost else held * GROWTH
+        await _try(measured, load, round(rate, 1), SEARCH_SECONDS, operator)
 
 
-def _audit(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()]
+async def _try(
+    measured: Measured, load: Load, rate: float, seconds: int, operator: Running | None
+) -> None:
+    before = operator.cpu_seconds if operator else 0.0
+    result = await load.run(rate, round(rate * seconds))
+    measured.results.append(result)
+    if operator:
+        measured.cpu[rate] = (operator.cpu_seconds - before) / len(result.seconds)
+    held = "held" if result.held else "not held"
+    p50, p99 = result.percentile(0.5), result.percentile(0.99)
+    table.progress(f"{measured.name}: {rate:g}/s {held}, P50 {p50:.3f} s, P99 {p99:.3f} s")
 
 
-def _operator_writes(log: Path) -> list[dict[str, Any]]:
-    return [
-        each
-        for each in _audit(log)
-        if each.get("userAgent") == kinds.FIELD_MANAGER
-        and (each.get("objectRef") or {}).get("resource") not in {"leases", "events"}
-    ]
-
-
-def _last_write(plane: KwokPlane) -> float:
-    """Return the median time from the making of an object to the write of its Deployment."""
-    made: dict[str, dt.datetime] = {}
-    spans = []
-    for each in _audit(plane.audit_log):
-        at = each.get("objectRef") or {}
-        moment = dt.datetime.fromisoformat(each["stageTimestamp"])
-        if at.get("resource") == kinds.SANDBOX.plural and each["verb"] == "create":
-            name = each["requestURI"]
-            made[str(at.get("name") or name)] = moment
-        elif at.get("resource") == "deployments" and at.get("name") in made:
-            spans.append((moment - made.pop(at["name"])).total_seconds())
-    return statistics.median(spans) if spans else 0.0
-
-
-def _rows(told: Subject, results: list[Result], cost: Cost | None) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [
-        (
-            told.name,
-            f"{each.rate:g}/s",
-            *(f"{each.percentile(share) * 1000:.0f}" for share in (0.5, 0.9, 0.99)),
-            "yes" if each.held else "no",
-        )
-        for each in results
-    ]
-    if cost is not None:
-        facts = (
-            f"operator: {cost.cpu * 1000:.1f} ms of CPU for each",
-            f"{cost.mib:.0f} MiB at {cost.objects}",
-            f"restart caught up in {cost.catch_up:.1f} s with {cost.writes} writes",
-            f"from making to the Deployment's write {cost.last_write * 1000:.0f} ms (median)",
-        )
-        rows.append(("; ".join(facts), "", "", "", "", ""))
-    return rows
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(prog="make bench-control", description=__doc__)
+    ours = subject.FOLDER / "pluginsandbox.yaml"
+    defaults = [subject.FOLDER / "floor.yaml", ours]
+    parser.add_argument("subjects", nargs="*", type=Path, default=defaults, help="YAML files")
+    parser.add_argument(
+        "--most", nargs="*", type=int, default=[MOST], help="objects to restart with, ascending"
+    )
+    parser.add_argument("--rates", nargs="*", type=float, default=RATES, help="arrivals a second")
+    parser.add_argument("--rest", type=float, default=0.0, help="minutes at rest, instead of all")
+    parser.add_argument("--at-rest", type=int, default=AT_REST, help="sandboxes at rest")
+    given = parser.parse_args()
+    if given.rest:
+        asyncio.run(rest(ours, given.rest, given.at_rest))
+    else:
+        asyncio.run(compare(given.subjects, given.rates, given.most))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="make bench-control", description=__doc__)
-    defaults = [subject.FOLDER / "floor.yaml", subject.FOLDER / "pluginsandbox.yaml"]
-    parser.add_argument("subjects", nargs="*", type=Path, default=defaults, help="YAML files")
-    parser.add_argument("--most", type=int, default=MOST, help="objects of each subject")
-    parser.add_argument("--rates", nargs="*", type=float, default=RATES, help="arrivals a second")
-    given = parser.parse_args()
-    asyncio.run(main(given.subjects, given.rates, given.most))
+    main()

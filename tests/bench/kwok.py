@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import subprocess
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+from aiohttp import web
 from typing_extensions import override
 
+from pluginsandbox.controller.children.common import ADMIN_PORT
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.kinds import Kind
 from tests.cluster import build
@@ -18,13 +24,10 @@ from tests.integration.operator.control_plane import ControlPlane, free_port
 NODES = 4
 PODS_PER_NODE = 5000
 NODE = Kind("Node", "", "v1", "nodes", namespaced=False)
-STAGES = (
-    "node/fast/node-initialize.yaml",
-    "pod/fast/pod-ready.yaml",
-    "pod/fast/pod-delete.yaml",
-)
-POD_ADDRESSES = "127.77.0.1/16"
-"""Loopback addresses at which nobody listens: a question to a host is refused at once."""
+STAGES = ("node/fast/node-initialize.yaml", "pod/fast/pod-delete.yaml")
+READY = "pod/fast/pod-ready.yaml"
+HOSTS = "127.77.0.1"
+"""Address of all pods; a stub of a host answers there."""
 
 
 class KwokPlane(ControlPlane):
@@ -35,8 +38,9 @@ class KwokPlane(ControlPlane):
         super().start()
         self.ports["scheduler"] = free_port()
         self.spawn("kube-scheduler")
-        flags = ["--manage-all-nodes=true", f"--cidr={POD_ADDRESSES}"]
-        flags += [f"--config={stage}" for stage in _stages()]
+        stages = _folder()
+        configs = [stages / name for name in STAGES] + [self._ready(stages / READY)]
+        flags = ["--manage-all-nodes=true", *(f"--config={config}" for config in configs)]
         program = build.ensure([KWOK])["kwok"] / "kwok"
         with (self.folder / "kwok.log").open("ab") as log:
             self.processes["kwok"] = subprocess.Popen(
@@ -45,6 +49,26 @@ class KwokPlane(ControlPlane):
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+
+    def _ready(self, stage: Path) -> Path:
+        """Write KWOK's own stage that makes a pod ready, but with the stub's address."""
+        told = yaml.safe_load(stage.read_text())
+        step = told["spec"]["next"]
+        head, found, _ = step["statusTemplate"].partition("{{ $podIPs :=")
+        if not found:
+            raise LookupError(f"{stage} gives a pod its address in another way")
+        at = f'"{HOSTS}"'
+        step["statusTemplate"] = head + "\n".join(
+            (
+                f"podIP: {at}",
+                f"podIPs: [{{ip: {at}}}]",
+                "phase: Running",
+                "startTime: {{ $now | Quote }}",
+            )
+        )
+        path = self.folder / "pod-ready.yaml"
+        path.write_text(yaml.safe_dump(told))
+        return path
 
     @override
     def _flags(self, name: str) -> dict[str, object]:
@@ -63,10 +87,37 @@ class KwokPlane(ControlPlane):
         }
 
 
-def _stages() -> list[Path]:
-    """Return KWOK's own fast stages: what it does to nodes and pods, at once."""
-    folder = build.sources(KWOK) / "kustomize" / "stage"
-    return [folder / name for name in STAGES]
+def _folder() -> Path:
+    """Return the folder of KWOK's own stages: what it does to nodes and pods."""
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", KWOK.requires],
+        cwd=KWOK.source,
+        capture_output=True,
+        check=True,
+    )
+    return Path(json.loads(done.stdout)["Dir"]) / "kustomize" / "stage"
+
+
+@contextlib.asynccontextmanager
+async def stub_hosts(plugins: Sequence[str]) -> AsyncIterator[None]:
+    """Answer at the pods' address as hosts that have loaded some plugins and are confined."""
+    stats = {
+        "plugins": [{"name": name, "state": "Loaded"} for name in plugins],
+        "confinement": {"holds": True, "landlockAbi": 7},
+    }
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(stats)
+
+    application = web.Application()
+    application.router.add_get("/stats", answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOSTS, ADMIN_PORT).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 async def make_nodes(api: Cluster) -> None:

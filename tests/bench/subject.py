@@ -55,6 +55,12 @@ class Subject:
         body: dict[str, Any] = json.loads(text.replace("NAME", name))
         return body
 
+    @property
+    def plugins(self) -> list[str]:
+        """Names of the plugins that its hosts must say they have loaded; none of another's."""
+        spec = self.manifest.get("spec") or {}
+        return [each["name"] for each in spec.get("plugins") or ()]
+
     def is_ready(self, body: Mapping[str, Any]) -> bool:
         """Tell whether an object is ready, as of its present generation."""
         status = body.get("status") or {}

@@ -8,7 +8,9 @@ import pytest
 
 from pluginsandbox.autoscaler import simulate, trace
 from pluginsandbox.autoscaler.simulate import Model
-from tests.bench import chart, goals, load, rivals, table, traces
+from tests.bench import chart, control_rows, goals, load, rivals, table, traces
+from tests.bench.arrivals import Result
+from tests.bench.control_rows import FLOOR, OURS, Measured, Restart
 from tests.bench.goals import Goal
 from tests.bench.table import Spread
 from tests.demo import metrics
@@ -91,3 +93,20 @@ def test_each_trace_is_one_that_can_be_read() -> None:
     for name in traces.SHAPES:
         text = (traces.FOLDER / f"{name}.csv").read_text(encoding="utf-8")
         assert trace.parse(text, name).seconds == traces.SHAPES[name].seconds
+
+
+def _measured(name: str, seconds: float) -> Measured:
+    held = Result(10.0, (seconds,) * 20)
+    lost = Result(20.0, (seconds,) * 10 + (seconds + 5,) * 10)
+    return Measured(name, [held, lost], {10.0: 0.015})
+
+
+def test_many_sandboxes_are_held_against_the_floor_of_the_same_run() -> None:
+    ours = _measured(OURS, 0.2)
+    ours.restarts = [Restart(1000, 120.0, 5.0, 0), Restart(5000, 300.0, 31.0, 0)]
+    text = control_rows.markdown([_measured(FLOOR, 0.1), ours])
+    assert "| PluginSandbox | 20/s | 5200 | 5200 | 5200 | no |  |" in text
+    assert "| P99 at 10/s, of the floor's | at most 2.2 | 2.00 | held |" in text
+    assert "| highest rate held, of the floor's | at least 0.45 | 1.000 | held |" in text
+    assert "| restart with 5000 | at most 30 s | 31.00 s | **missed** |" in text
+    assert "goal" not in control_rows.markdown([ours]), "there is nothing to hold it against"

@@ -1,0 +1,148 @@
+"""The table of `make bench-control`: rates, restarts, and what we hold ourselves to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tests.bench import goals, table
+from tests.bench.arrivals import Result
+from tests.bench.goals import Goal
+from tests.bench.table import Spread
+
+FLOOR, OURS = "a bare Deployment", "PluginSandbox"
+COMPARED = 10.0
+"""Arrivals a second at which ours is held against the floor."""
+
+FEW = 1000
+"""Up to so many objects the limits of a small installation hold."""
+
+
+@dataclasses.dataclass
+class Restart:
+    """What a restart with so many objects took.
+
+    Args:
+        objects: How many there were.
+        mib: Resident memory of the operator before it.
+        seconds: From the start of the process until nothing is left to do.
+        writes: What the restarted operator wrote meanwhile.
+
+    """
+
+    objects: int
+    mib: float
+    seconds: float
+    writes: int
+
+
+@dataclasses.dataclass
+class Measured:
+    """What came of one subject.
+
+    Args:
+        name: Of it.
+        results: Of the rates that were asked for and of the search.
+        cpu: Seconds of CPU of the operator for each object, by rate.
+        last_write: Seconds from an object's making to the write of its Deployment, at the rates up
+            to 10/s.
+        restarts: With ever more objects.
+
+    """
+
+    name: str
+    results: list[Result] = dataclasses.field(default_factory=list)
+    cpu: dict[float, float] = dataclasses.field(default_factory=dict)
+    last_write: float = 0.0
+    restarts: list[Restart] = dataclasses.field(default_factory=list)
+
+
+def markdown(measured: Sequence[Measured]) -> str:
+    """Write all that was measured; goals only where the floor and ours were."""
+    heads = ("what", "rate", "P50 ms", "P90 ms", "P99 ms", "held", "operator CPU ms each")
+    parts = [table.markdown(heads, [row for each in measured for row in _rates(each)])]
+    restarts = [row for each in measured for row in _restarts(each)]
+    if restarts:
+        columns = ("what", "objects", "operator MiB", "restart caught up in s", "writes of that")
+        parts.append(table.markdown(columns, restarts))
+    by_name = {each.name: each for each in measured}
+    if FLOOR in by_name and OURS in by_name:
+        parts.append(goals.markdown(_goals(by_name[FLOOR], by_name[OURS])))
+    return "\n\n".join(parts)
+
+
+def _rates(measured: Measured) -> list[tuple[str, ...]]:
+    return [
+        (
+            measured.name,
+            f"{each.rate:g}/s",
+            *(f"{each.percentile(share) * 1000:.0f}" for share in (0.5, 0.9, 0.99)),
+            "yes" if each.held else "no",
+            f"{measured.cpu[each.rate] * 1000:.1f}" if each.rate in measured.cpu else "",
+        )
+        for each in measured.results
+    ]
+
+
+def _restarts(measured: Measured) -> list[tuple[str, ...]]:
+    return [
+        (
+            measured.name,
+            f"{each.objects}",
+            f"{each.mib:.0f}",
+            f"{each.seconds:.1f}",
+            f"{each.writes}",
+        )
+        for each in measured.restarts
+    ]
+
+
+def _goals(floor: Measured, ours: Measured) -> list[Goal]:
+    found = [
+        Goal(
+            "highest rate held, of the floor's",
+            0.45,
+            _one(_highest(ours) / _highest(floor)),
+            least=True,
+        ),
+        Goal(
+            "from making to the last child's write, P50",
+            30,
+            _one(ours.last_write * 1000),
+            unit=" ms",
+        ),
+    ]
+    if COMPARED in ours.cpu:
+        ratio = _p99(ours) / _p99(floor)
+        found += [
+            Goal(f"P99 at {COMPARED:g}/s, of the floor's", 2.2, _one(ratio)),
+            Goal(
+                f"operator CPU each at {COMPARED:g}/s",
+                20,
+                _one(ours.cpu[COMPARED] * 1000),
+                unit=" ms",
+            ),
+        ]
+    for each in ours.restarts:
+        few = each.objects <= FEW
+        limit = 6 if few else 30
+        found += [
+            Goal(f"restart with {each.objects}", limit, _one(each.seconds), unit=" s"),
+            Goal(f"writes of a restart with {each.objects}", 0, _one(each.writes)),
+        ]
+        found += (
+            [Goal(f"memory at {each.objects}", 150, _one(each.mib), unit=" MiB")] if few else []
+        )
+    return found
+
+
+def _one(value: float) -> Spread:
+    return Spread.of([value])
+
+
+def _highest(measured: Measured) -> float:
+    return max((each.rate for each in measured.results if each.held), default=float("nan"))
+
+
+def _p99(measured: Measured) -> float:
+    return next(each for each in measured.results if each.rate == COMPARED).percentile(0.99)
