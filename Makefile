@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak check format generate lock bench bench-control bench-scaling churn rolling peers drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak check format generate lock bench bench-control bench-scaling churn rolling surge peers drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ bench-scaling: setup ## Hold the autoscaler against others, and write docs/autos
 
 churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
 	@$(BIN)/python -m tests.churn
+
+RUNS ?= 5
+surge: setup ## Let a load bring 12 pods to 86 and back, beside a plain `kubectl scale`: RUNS=5
+	@$(BIN)/python -m tests.surge --runs $(RUNS)
 
 CALLS ?= 60000
 rolling: setup ## Roll a sandbox of three pods under load: CALLS=60000

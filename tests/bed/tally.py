@@ -100,6 +100,11 @@ class Ledger:
             self.twice += 1
             self._note(f"twice: {context} began with {count} calls")
 
+    def release(self, context: str) -> None:
+        """Forget a context that its caller gave back."""
+        self._last.pop(context, None)
+        self._tokens.pop(context, None)
+
     def close(self, alive: set[str]) -> None:
         """Count the states that ended although their process lives on.
 
@@ -134,23 +139,24 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._left = 0
 
-    async def post(self, path: str, context: str) -> tuple[int, bytes]:
-        """Call; return status and body."""
+    async def request(self, method: str, path: str, context: str) -> tuple[int, bytes]:
+        """Send a request of a context; return status and body."""
         reader, writer = await self._open()
+        body = "{}" if method == "POST" else ""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: {self._place[0]}\r\nSandbox-Context: {context}\r\n"
-            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+            f"{method} {path} HTTP/1.1\r\nHost: {self._place[0]}\r\nSandbox-Context: {context}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         )
         try:
             writer.write(head.encode())
-            status, headers, body = await asyncio.wait_for(_answer(reader), ANSWER_SECONDS)
+            status, headers, answer = await asyncio.wait_for(_answer(reader), ANSWER_SECONDS)
         except BaseException:
             self.close()
             raise
         self._left -= 1
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return status, body
+        return status, answer
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None and (self._left <= 0 or self._streams[0].at_eof()):
@@ -190,7 +196,7 @@ async def write(
             try:
                 plugin = context.partition("-")[0]
                 path = f"/v1/plugins/{plugin}/functions/add"
-                status, body = await connection.post(path, context)
+                status, body = await connection.request("POST", path, context)
             except (OSError, EOFError, TimeoutError, ValueError) as error:
                 ledger.fail(context, f"{type(error).__name__} {error}")
                 await asyncio.sleep(0.05)

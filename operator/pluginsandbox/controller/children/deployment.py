@@ -142,7 +142,14 @@ def _container(sandbox: PluginSandbox, settings: Settings, budget: Budget) -> di
             "capabilities": {"drop": ["ALL"]},
         },
         "readinessProbe": _probe("/readyz", periodSeconds=1, timeoutSeconds=1, failureThreshold=3),
-        "livenessProbe": _probe("/healthz", periodSeconds=10, timeoutSeconds=5, failureThreshold=6),
+        # Many hosts that start at once on a small node take long: none is killed for that.
+        "livenessProbe": _probe(
+            "/healthz",
+            initialDelaySeconds=STALL_SECONDS,
+            periodSeconds=10,
+            timeoutSeconds=5,
+            failureThreshold=6,
+        ),
         "volumeMounts": _mounts(sandbox),
     }
 

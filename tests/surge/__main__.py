@@ -1,0 +1,94 @@
+"""`python -m tests.surge`: 12 to 86 pods by the load, beside a plain `kubectl scale`, and back.
+
+The plain Deployment has the sandbox's pod template, in a namespace where nobody looks after it. Of
+both there are always the few; one after the other becomes many. It ends with one line; exit status
+1 if a call failed or a context was lost or bound twice. From 12 to 86 it writes the
+table of docs/autoscaling.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from tests.bed import platform
+from tests.bed.shell import REPOSITORY
+from tests.bench import table
+from tests.surge import picture
+from tests.surge.arena import Run, arena
+
+RUNS, FEW, MANY = 5, 12, 86
+PAGE = REPOSITORY / "docs" / "autoscaling.md"
+PICTURE = REPOSITORY / "docs" / "pictures" / "surge.svg"
+HEADS = (
+    *("run", "`kubectl scale`, s", "by the load, s", "ratio", "decided after, s"),
+    *("calls", "failed", "longest wait, s", "back to few, s"),
+)
+
+
+def main() -> int:
+    """Measure both in turns, the plain way first."""
+    parser = argparse.ArgumentParser(prog="python -m tests.surge", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--few", type=int, default=FEW)
+    parser.add_argument("--many", type=int, default=MANY)
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    cluster = platform.prepare()
+    cluster.install()
+    runs = []
+    with arena(cluster, options.few, options.many) as ours:
+        for number in range(1, options.runs + 1):
+            runs.append(ours.run())
+            table.progress(f"run {number}: {' | '.join(_row(number, runs[-1]))}")
+        books = ours.finish()
+    shown = f"{_markdown(runs, books)}\n\n{_machine(load)}"
+    if (options.few, options.many) == (FEW, MANY):
+        table.publish("surge", shown, PAGE)
+        PICTURE.write_text(picture.draw(runs[-1].points), encoding="utf-8")
+    else:
+        print(shown)
+    for note in books["notes"]:
+        print(note, file=sys.stderr)
+    broken = sum(books[name] for name in ("failed", "lost", "twice"))
+    ratio = table.Spread.of(run.up / run.plain for run in runs)
+    print(f"ratio={ratio.text(2)} {_told(books)}")
+    return 1 if broken else 0
+
+
+def _markdown(runs: list[Run], books: dict[str, int]) -> str:
+    rows = [_row(number, run) for number, run in enumerate(runs, start=1)]
+    ratio = table.Spread.of(run.up / run.plain for run in runs)
+    return (
+        table.markdown(HEADS, rows)
+        + f"\n\nRatio {ratio.text(2)}. All runs together: {_told(books)}."
+        + f"\n\n![The last run](pictures/{PICTURE.name})"
+    )
+
+
+def _machine(load: float) -> str:
+    day, cores = time.strftime("%Y-%m-%d"), os.cpu_count()
+    return f"Run {day} on {cores} cores; load average {load:.1f} before it (near 0 if quiet)."
+
+
+def _told(books: dict[str, int]) -> str:
+    return ", ".join(f"{name} {books[name]}" for name in ("calls", "failed", "lost", "twice"))
+
+
+def _row(number: int, run: Run) -> list[str]:
+    figures = (run.plain, run.up, run.up / run.plain, run.decided)
+    shown = [f"{figure:.{digits}f}" for figure, digits in zip(figures, (1, 1, 2, 1), strict=True)]
+    return [
+        str(number),
+        *shown,
+        str(run.calls),
+        str(run.failed),
+        f"{run.waited:.1f}",
+        f"{run.down:.1f}",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
