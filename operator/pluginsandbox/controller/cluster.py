@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -45,6 +46,10 @@ CONFLICT = 409
 GONE = 410
 THROTTLED = 429
 _SERVER = 500
+_UNLIKE_YAML = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]"
+)
+"""In UTF-8: DEL, U+0080 to U+009F, U+2028, U+2029, U+FEFF, U+FFFE and U+FFFF."""
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 _DEFECTS = frozenset({400, 405, 406, 415})
 
@@ -277,7 +282,7 @@ class Cluster:
         accept: str = JSON,
     ) -> Body:
         url, headers = await self._address(method, path, query, content, accept)
-        data = None if body is None else msgspec.json.encode(body)
+        data = None if body is None else encoded(body, content)
         pool = connection.pool(self._client)
         try:
             async with pool.request(
@@ -296,6 +301,20 @@ class Cluster:
         await client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
         url = f"{client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         return url, headers
+
+
+def encoded(body: Mapping[str, Any], content: str) -> bytes:
+    """Return a body as the API server reads it.
+
+    What is applied it reads as YAML, which refuses some characters of JSON and takes others for
+    ends of lines: files of plugins may hold any of them.
+    """
+    data = msgspec.json.encode(body)
+    return _UNLIKE_YAML.sub(_by_number, data) if content == APPLY else data
+
+
+def _by_number(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[list[bytes]]:

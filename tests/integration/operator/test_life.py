@@ -7,11 +7,21 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.operator import Operator
-from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
+from pluginsandbox.controller.settings import Settings
+from tests.integration.operator.bed import (
+    ACCOUNT,
+    NOWHERE,
+    SANDBOX,
+    Bed,
+    eventually,
+    sandbox,
+    source,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -304,3 +314,41 @@ async def rewritten(bed: Bed, resource: str, patch: str) -> AsyncIterator[None]:
     finally:
         await bed.write("DELETE", binding.path("", name), {})
         await bed.write("DELETE", policy.path("", name), {})
+
+
+async def test_files_and_settings_may_hold_any_character(bed: Bed) -> None:
+    odd = "# \x7f \x85 \u2028 \ufeff \U0001f600\n"
+    plugin = sandbox()["spec"]["plugins"][0]
+    async with bed.operator():
+        body = {"metadata": {"name": "counter", "labels": {kinds.SOURCE_LABEL: "true"}}}
+        await bed.write(
+            "POST", kinds.CONFIG_MAP.path(bed.namespace), body | {"data": {"a.py": odd}}
+        )
+        await bed.put(sandbox(plugins=[{**plugin, "config": {"a": odd}}]))
+        await bed.until("Ready", "True")
+        (copy,) = await bed.find(kinds.CONFIG_MAP)
+        assert copy["data"]["counter.a.py"] == odd
+        assert msgspec.json.decode(copy["data"]["host-config"])["plugins"][0]["config"]["a"] == odd
+
+
+async def test_an_account_that_is_no_longer_asked_for_is_no_longer_used(bed: Bed) -> None:
+    granted = [{"fields": ["pod.nodeSelector", "pod.serviceAccountName"]}]
+    settings = Settings.model_validate({**bed.settings.model_dump(by_alias=True), "allow": granted})
+    await bed.write("POST", ACCOUNT.path(bed.namespace), {"metadata": {"name": "other"}})
+
+    async def accounts() -> set[str]:
+        pods = await bed.find(kinds.POD)
+        staying = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
+        return {pod["spec"]["serviceAccountName"] for pod in staying}
+
+    async with bed.operator(settings):
+        await bed.put(source())
+        await bed.put(sandbox(pod={"nodeSelector": NOWHERE, "serviceAccountName": "other"}))
+        await bed.until("Ready", "True")
+        assert await accounts() == {"other"}
+        await bed.put(sandbox())
+
+        async def left() -> bool:
+            return await accounts() == {"default"}
+
+        await eventually("pods without it", left)

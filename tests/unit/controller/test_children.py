@@ -182,6 +182,7 @@ def test_placement_is_passed_on_and_spreading_counts_the_sandboxs_own_pods() -> 
     pod = template["spec"]
     for name in ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName"):
         assert pod[name] == settings[name]
+    assert pod["serviceAccount"] == pod["serviceAccountName"] == "shop", "both go when one goes"
     own = {"matchLabels": {"pluginsandbox.dev/sandbox": KEY.name}}
     assert pod["topologySpreadConstraints"] == [{"labelSelector": own, **spread}]
     assert template["metadata"]["labels"]["team"] == "shop"

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
+from hypothesis import example, given
+from hypothesis import strategies as st
 from kubernetes.aio.client import ApiClient, Configuration
 
 from pluginsandbox.controller import cluster as door
-from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.cluster import APPLY, Cluster, encoded
 from pluginsandbox.controller.errors import (
     NotLeaderError,
     PermanentError,
@@ -250,3 +253,9 @@ async def test_writes_are_counted_by_kind_and_verb(
     await cluster.get(CONFIG_MAP, "team", "a")
     labels = {"kind": "ConfigMap", "verb": "apply"}
     assert metrics.registry.get_sample_value("pluginsandbox_writes_total", labels) == 1
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=3))
+@example({"a.py": "\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f600\U0001ffff"})
+def test_what_is_applied_reads_the_same_as_yaml(data: dict[str, str]) -> None:
+    assert yaml.safe_load(encoded({"data": data}, APPLY)) == {"data": data}

@@ -238,6 +238,10 @@ def _placement(sandbox: PluginSandbox) -> dict[str, Any]:
         *("imagePullSecrets", "serviceAccountName"),
     )
     placement = {name: pod[name] for name in plain if pod.get(name)}
+    if "serviceAccountName" in placement:
+        # The API server writes the old name of the field beside the new one, and by it brings the
+        # account back when that is dropped; unless it is ours to drop.
+        placement["serviceAccount"] = placement["serviceAccountName"]
     spread = [
         {"labelSelector": {"matchLabels": selector(sandbox)}, **each}
         for each in pod.get("topologySpreadConstraints") or ()
