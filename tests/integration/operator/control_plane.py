@@ -42,10 +42,12 @@ class ControlPlane:
 
     Args:
         folder: Of certificates, data and logs.
+        controllers: Those that run.
 
     """
 
     folder: Path
+    controllers: tuple[str, ...] = CONTROLLERS
     ports: dict[str, int] = dataclasses.field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = dataclasses.field(default_factory=dict)
 
@@ -184,6 +186,7 @@ class ControlPlane:
             "cert-dir": self.folder / "pki",
             "token-auth-file": self.folder / "tokens.csv",
             "authorization-mode": "RBAC",
+            "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",
             "anonymous-auth": "false",
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self.folder / "account.key",
@@ -204,7 +207,7 @@ class ControlPlane:
             "secure-port": self.ports["controllers"],
             "cert-dir": self.folder / "controllers",
             "service-account-private-key-file": self.folder / "account.key",
-            "controllers": ",".join(CONTROLLERS),
+            "controllers": ",".join(self.controllers),
             "leader-elect": "false",
             "kube-api-qps": 300,
             "kube-api-burst": 600,
@@ -212,9 +215,11 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(folder: Path) -> Iterator[ControlPlane]:
+def control_plane(
+    folder: Path, controllers: tuple[str, ...] = CONTROLLERS
+) -> Iterator[ControlPlane]:
     """Run a control plane; its processes end with the block."""
-    plane = ControlPlane(folder)
+    plane = ControlPlane(folder, controllers)
     try:
         plane.start()
         yield plane
