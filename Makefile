@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk check format generate lock bench bench-control bench-scaling churn rolling surge peers drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk check format generate lock bench bench-control bench-scalers bench-scaling churn rolling surge peers drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench: $(BENCH_READY) ## Time ourselves beside our peers and write docs/benchmar
 
 bench-scaling: setup ## Hold the autoscaler against others, and write docs/autoscaling.md
 	@$(BIN)/python -m tests.bench --only scaling
+
+bench-scalers: setup ## Let one operator scale 200 sandboxes on KWOK's pods, into docs/autoscaling.md
+	@$(BIN)/python -m tests.bench.scalers
 
 churn: setup ## A million contexts and ten thousand workers come and go; writes docs/contexts.md
 	@$(BIN)/python -m tests.churn

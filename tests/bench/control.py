@@ -85,7 +85,7 @@ async def _bench(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
             await asyncio.to_thread(plane.start)
             api = Cluster(await connection.connect(plane.kubeconfig), OperatorMetrics())
             try:
-                await _prepare(api, told)
+                await prepare(api, told)
                 async with stub_hosts(told.plugins):
                     yield plane, Load(api, told, "default")
             finally:
@@ -94,7 +94,8 @@ async def _bench(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
             plane.stop()
 
 
-async def _prepare(api: Cluster, told: Subject) -> None:
+async def prepare(api: Cluster, told: Subject) -> None:
+    """Make nodes, and install what the subject needs."""
     await make_nodes(api)
     await eventually("the account", lambda: api.get(ACCOUNT, "default", "default"))
     for manifest in told.install:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -26,8 +27,8 @@ PODS_PER_NODE = 5000
 NODE = Kind("Node", "", "v1", "nodes", namespaced=False)
 STAGES = ("node/fast/node-initialize.yaml", "pod/fast/pod-delete.yaml")
 READY = "pod/fast/pod-ready.yaml"
-HOSTS = "127.77.0.1"
-"""Address of all pods; a stub of a host answers there."""
+HOSTS = f"127.77.{os.getpid() % 250}.1"
+"""Address of all pods; a stub of a host answers there. Another bench has another one."""
 
 
 class KwokPlane(ControlPlane):

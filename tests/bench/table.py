@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import statistics
 import sys
@@ -55,6 +56,17 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def progress(what: str) -> None:
     """Tell a waiting person what is being measured."""
     print(f"[{time.monotonic() - _began:4.0f} s] {what}", file=sys.stderr, flush=True)
+
+
+def run_on(load: float) -> str:
+    """Say when and on what was measured.
+
+    Args:
+        load: Average before it.
+
+    """
+    day, cores = time.strftime("%Y-%m-%d"), os.cpu_count()
+    return f"Run {day} on {cores} cores; load average {load:.1f} before it (near 0 if quiet)."
 
 
 def publish(name: str, body: str, page: Path = PAGE) -> None:

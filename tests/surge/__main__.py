@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 
 from tests.bed import platform
 from tests.bed.shell import REPOSITORY
@@ -44,7 +43,7 @@ def main() -> int:
             runs.append(ours.run())
             table.progress(f"run {number}: {' | '.join(_row(number, runs[-1]))}")
         books = ours.finish()
-    shown = f"{_markdown(runs, books)}\n\n{_machine(load)}"
+    shown = f"{_markdown(runs, books)}\n\n{table.run_on(load)}"
     if (options.few, options.many) == (FEW, MANY):
         table.publish("surge", shown, PAGE)
         PICTURE.write_text(picture.draw(runs[-1].points), encoding="utf-8")
@@ -66,11 +65,6 @@ def _markdown(runs: list[Run], books: dict[str, int]) -> str:
         + f"\n\nRatio {ratio.text(2)}. All runs together: {_told(books)}."
         + f"\n\n![The last run](pictures/{PICTURE.name})"
     )
-
-
-def _machine(load: float) -> str:
-    day, cores = time.strftime("%Y-%m-%d"), os.cpu_count()
-    return f"Run {day} on {cores} cores; load average {load:.1f} before it (near 0 if quiet)."
 
 
 def _told(books: dict[str, int]) -> str:
