@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.cluster import APPLY
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.operator import Operator
+from tests.integration.operator import audit
 from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
+from tests.integration.operator.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -71,3 +74,63 @@ async def test_a_deleted_child_is_made_again_and_told(bed: Bed, kind: Kind) -> N
         assert event["note"] == f"{kind.name} {SANDBOX} was deleted by somebody else and made again"
         await eventually("the child", back)
         assert counted(operator, kind) == 1
+
+
+MARK = {"metadata": {"annotations": {"example.com/theirs": "yes"}}}
+SIDECAR = {"name": "sidecar", "image": "pluginsandbox-test.invalid/sidecar:none"}
+BESIDE: dict[Kind, dict[str, Any]] = {
+    kinds.DEPLOYMENT: {**MARK, "spec": {"template": {"spec": {"containers": [SIDECAR]}}}},
+    kinds.SERVICE: {**MARK, "spec": {"sessionAffinity": "None", "internalTrafficPolicy": "Local"}},
+    kinds.NETWORK_POLICY: MARK,
+}
+
+
+async def test_what_others_own_beside_ours_stays_and_nothing_is_written(
+    bed: Bed, plane: ControlPlane
+) -> None:
+    def children() -> list[audit.Write]:
+        written = audit.writes(plane.audit_log, bed.namespace)
+        return [each for each in written if each.what != "pluginsandboxes/status"]
+
+    async with bed.operator() as operator:
+        await up(bed)
+        before = children()
+        for kind, beside in BESIDE.items():
+            head = {"apiVersion": kind.api_version, "kind": kind.name}
+            body = {**beside, **head, "metadata": {"name": SANDBOX, **beside["metadata"]}}
+            path = kind.path(bed.namespace, SANDBOX)
+            await bed.write("PATCH", path, body, APPLY, fieldManager="injector")
+
+        async def injected() -> bool:
+            pods = await bed.find(kinds.POD)
+            return [len(each["spec"]["containers"]) for each in pods] == [2]
+
+        await eventually("a pod with the sidecar", injected)
+        await bed.until("Ready", "True")
+        for _ in range(3):
+            await _look(operator)
+        assert children() == before
+        for kind in BESIDE:
+            live = await bed.get(kind)
+            assert live is not None
+            assert (
+                live["metadata"]["annotations"].items() >= MARK["metadata"]["annotations"].items()
+            )
+        assert not await bed.events("DriftRepaired")
+
+
+async def _look(operator: Operator) -> None:
+    """Have it look at every sandbox once more."""
+    counter = operator.metrics.reconcile_duration.labels("success")
+
+    def looks() -> float:
+        return sum(float(each.get()) for each in counter._buckets)
+
+    before = looks()
+    for key in operator.store.sandboxes():
+        operator.queue.add(key)
+
+    async def looked() -> bool:
+        return looks() > before
+
+    await eventually("another look", looked)
