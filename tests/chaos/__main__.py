@@ -79,7 +79,10 @@ async def run_lane(
         _say(f"{bed.namespace}: undisturbed, {len(tally.known)} points are known")
         while tally.kills < plan.kills or (not plan.kills and tally.known - tally.tried.keys()):
             began = time.monotonic()
+            told = len(tally.wrong)
             await lane.lap(plan.flows, deaths(lane, tally, rng))
+            for each in tally.wrong[told:]:
+                _say(each)
             _say(f"{bed.namespace}: {tally.line}, {time.monotonic() - began:.0f} s for a lap")
 
 
@@ -96,13 +99,11 @@ async def run(folder: Path, plans: Sequence[Plan]) -> bool:
                 )
                 await asyncio.gather(*work)
                 _tell("SIGKILL" if plan.processes else "new loop", tally)
-                clean = clean and tally.clean
+                clean = clean and not tally.wrong
     return clean
 
 
 def _tell(name: str, tally: Tally) -> None:
-    for each in (*tally.divergences, *tally.orphans, *tally.duplicates):
-        _say(each)
     for each in sorted(tally.known - tally.points.keys()):
         _say(f"never died at {each}")
     flows = {point.partition(":")[0] for point in tally.points}

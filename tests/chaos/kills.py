@@ -93,9 +93,9 @@ class Tally:
         )
 
     @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.divergences or self.orphans or self.duplicates)
+    def wrong(self) -> list[str]:
+        """What is wrong."""
+        return [*self.divergences, *self.orphans, *self.duplicates]
 
 
 class Lane:

@@ -210,13 +210,12 @@ class Cluster:
         path = kind.path(namespace, name)
         return await self._write(kind, "patch", "PATCH", path, query, body, MERGE)
 
-    async def replace(self, kind: Kind, body: Body, *, seconds: float = REQUEST_SECONDS) -> Body:
+    async def replace(self, kind: Kind, body: Body) -> Body:
         """Replace an object of the resourceVersion in `body`; sent once, without the gate."""
         self._metrics.writes.labels(kind.name, "replace").inc()
         metadata = body["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
-        async with asyncio.timeout(seconds):
-            return await self._send("PUT", path, {}, body, JSON)
+        return await self._send("PUT", path, {}, body, JSON)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -89,7 +89,6 @@ class Lease:
         self._leading = False
         self._seen: tuple[str, float] = ("", 0.0)
         self._free_at = float("-inf")
-        self._body: dict[str, Any] | None = None
         self._acquired = asyncio.Event()
 
     @property
@@ -130,18 +129,26 @@ class Lease:
             await asyncio.sleep(self._pause())
 
     async def release(self) -> None:
-        """Let another process lead at once; call when no write is on its way any more."""
-        if not self.held or self._body is None:
+        """Let another process lead at once; call when no write is on its way any more.
+
+        The Lease is read first: a renewal that was cut short may have arrived.
+        """
+        if not self.held:
             return
         self._renewed = float("-inf")
         self._tell()
-        spec = self._body["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            await self._cluster.replace(
-                LEASE, self._body | {"spec": spec}, seconds=self._times.retry
-            )
+            async with asyncio.timeout(self._times.retry):
+                await self._give_back()
         except (ControllerError, TimeoutError) as error:
             log.warning("lease not released", lease=self._name, error=str(error))
+
+    async def _give_back(self) -> None:
+        body = await self._cluster.get(LEASE, self._namespace, self._name)
+        spec = (body or {}).get("spec") or {}
+        if body is not None and spec.get("holderIdentity") == self._identity:
+            freed = spec | {"holderIdentity": "", "leaseDurationSeconds": 1}
+            await self._cluster.replace(LEASE, body | {"spec": freed})
 
     def _pause(self) -> float:
         """Return the seconds to the next attempt, at most to one's own or another's end."""
@@ -171,14 +178,14 @@ class Lease:
         expired = not holder or now >= self._free_at
         if holder != self._identity and not expired:
             return False
-        self._body = await self._cluster.replace(LEASE, self._renewal(body, holder))
-        self._seen = (self._body["metadata"]["resourceVersion"], now)
+        mine = await self._cluster.replace(LEASE, self._renewal(body, holder))
+        self._seen = (mine["metadata"]["resourceVersion"], now)
         return True
 
     async def _create(self) -> bool:
         metadata = {"namespace": self._namespace, "name": self._name}
         body = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata}
-        self._body = await self._cluster.create(LEASE, self._renewal(body, ""))
+        await self._cluster.create(LEASE, self._renewal(body, ""))
         return True
 
     def _renewal(self, body: dict[str, Any], holder: str) -> dict[str, Any]:

@@ -34,11 +34,8 @@ class Leases:
             raise RetryError("exists", code=409)
         return self._keep(body, 1)
 
-    async def replace(
-        self, kind: Kind, body: dict[str, Any], *, seconds: float = 1
-    ) -> dict[str, Any]:
+    async def replace(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
         assert kind is LEASE
-        assert seconds > 0
         self._answer()
         assert self.body is not None
         version = self.body["metadata"]["resourceVersion"]
@@ -130,6 +127,27 @@ async def test_a_released_lease_is_taken_at_once() -> None:
     await first.lease.release()
     assert not first.lease.held
     assert await second.attempt()
+
+
+async def test_a_renewal_that_was_cut_short_does_not_keep_the_lease() -> None:
+    leases, clock = Leases(), [0.0]
+    first, second = Candidate(leases, "first", clock), Candidate(leases, "second", clock)
+    await first.attempt()
+    assert leases.body is not None
+    leases.body["metadata"]["resourceVersion"] = "7"  # it arrived, and its answer did not
+    await first.lease.release()
+    assert await second.attempt()
+
+
+async def test_a_lease_that_another_has_taken_is_not_released() -> None:
+    leases, clock = Leases(), [0.0]
+    first, second = Candidate(leases, "first", clock), Candidate(leases, "second", clock)
+    await first.attempt()
+    assert leases.body is not None
+    leases.body["spec"]["holderIdentity"] = ""
+    await second.attempt()
+    await first.lease.release()
+    assert leases.body["spec"]["holderIdentity"] == "second"
 
 
 async def test_what_was_never_held_is_not_released() -> None:
