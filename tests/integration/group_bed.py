@@ -12,13 +12,17 @@ import functools
 import itertools
 import json
 import secrets
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pluginsandbox.api.host_config import PluginConfig
+from pluginsandbox.verify.digest import tree_digest
 from tests.integration.host_bed import Host, Json, plugin, running
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -65,6 +69,8 @@ class Sandbox:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     keys_of_next: Path | None = None
     """Where pods that start from now on find their keys; None for where all do."""
+    ledger: str = LEDGER
+    """Code of that plugin in pods that start from now on."""
     ledger_contexts: int = 20_000
 
     @property
@@ -117,9 +123,11 @@ class Sandbox:
         return pod
 
     def plugins(self, folder: Path) -> tuple[PluginConfig, ...]:
+        digest = tree_digest({"code_of_it.py": textwrap.dedent(self.ledger).encode()})
+        ledger = plugin(folder, "ledger", self.ledger, "Ledger", max_contexts=self.ledger_contexts)
         return (
             plugin(folder, max_contexts=20_000, call_timeout_milliseconds=20_000),
-            plugin(folder, "ledger", LEDGER, "Ledger", max_contexts=self.ledger_contexts),
+            msgspec.structs.replace(ledger, digest=digest),
             plugin(folder, "own", isolation="PerContext"),
         )
 
