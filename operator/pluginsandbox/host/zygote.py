@@ -31,6 +31,7 @@ from pluginsandbox.host.messages import (
     Spawned,
     SpawnFailed,
 )
+from pluginsandbox.host.rehearsal import rehearse
 
 # What plugins commonly import: shared by all workers instead of loaded by each, and the extension
 # modules among them could not be loaded in the serve phase. Absent ones are passed over.
@@ -181,6 +182,7 @@ def main(descriptor: int, parent: int) -> None:
     if descriptor != _DESCRIPTOR:
         os.dup2(descriptor, _DESCRIPTOR, inheritable=False)
         os.close(descriptor)
+    rehearse()
     gc.collect()
     gc.freeze()
     Zygote(socket.socket(fileno=_DESCRIPTOR), wall).run()
