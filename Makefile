@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk check format generate lock bench bench-control bench-scalers bench-scaling churn rolling surge peers drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk check format generate lock bench bench-control bench-scalers bench-scaling churn rolling surge peers demo-gitops demo-gitops-down take-over drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,9 +125,18 @@ SUBJECTS ?=
 bench-control: setup ## A thousand sandboxes on KWOK nodes beside the floor, into docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.control $(SUBJECTS) $(ARGS)
 
+demo-gitops: setup ## From an empty cluster to a serving sandbox and on, by commits and Argo CD
+	@$(BIN)/python -m tests.gitops demo
+
+demo-gitops-down: setup ## Take off the cluster what a broken `make demo-gitops` left
+	@$(BIN)/python -m tests.gitops clear
+
+take-over: setup ## Let a HorizontalPodAutoscaler and metrics-server scale a sandbox, and hand back
+	@TAKE_OVER=1 $(BIN)/python -m pytest -q tests/e2e/test_take_over.py
+
 DECISIONS ?= 200
 drift-watch: setup ## Let DECISIONS happen under Argo CD, by both its diffs, and say whether it saw a drift
-	@$(BIN)/python -m tests.gitops --decisions $(DECISIONS)
+	@$(BIN)/python -m tests.gitops drift --decisions $(DECISIONS)
 
 cluster: setup ## Start the local Kubernetes cluster, or check that it runs
 	@$(BIN)/python -m tests.cluster up

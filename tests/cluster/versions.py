@@ -120,6 +120,13 @@ ARGOCD = Module(
     links=dict.fromkeys(_ARGOCD_PROGRAMS, "argocd"),
     variables={"github.com/argoproj/argo-cd/v3/common.version": _ARGOCD.removeprefix("v")},
 )
+# Measures pods for a HorizontalPodAutoscaler.
+METRICS_SERVER = Module(
+    name="metrics-server",
+    requires="sigs.k8s.io/metrics-server",
+    version="v0.9.0",
+    outputs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+)
 
 NODE = (ETCD, KUBERNETES, CONTAINERD, COREDNS, PAUSE)
 ALL = (*NODE, HELM)

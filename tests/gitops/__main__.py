@@ -1,4 +1,4 @@
-"""`make drift-watch`: hundreds of decisions under Argo CD, and whether it ever saw a drift."""
+"""`make drift-watch` and `make demo-gitops`: Argo CD at work, at length and to be seen."""
 
 from __future__ import annotations
 
@@ -6,54 +6,36 @@ import argparse
 import asyncio
 import logging
 import sys
-import tempfile
-from pathlib import Path
 
 import structlog
 
-from tests.bed.kubectl import Kubectl
-from tests.cluster import tools
-from tests.demo.screen import Screen
-from tests.gitops.argocd import argocd
-from tests.gitops.storm import Report, storm
-from tests.integration.operator.control_plane import control_plane
-
-HEADS = (
-    *("Application", "decisions", "roll-outs", "crashes", "repairs", "restarts", "comparisons"),
-    *("health flaps", "Git's fields changed", "OutOfSync"),
-)
-
-
-def watch(decisions: int) -> bool:
-    """Run it, print the table; return whether all is as it must be."""
-    with (
-        tempfile.TemporaryDirectory(prefix="gitops-") as scratch,
-        control_plane(Path(scratch)) as plane,
-        argocd(Kubectl(tools.find("kubectl"), plane.kubeconfig), plane.folder / "argocd") as argo,
-    ):
-        *storms, control = asyncio.run(storm(argo, Path(scratch), decisions=decisions, sandboxes=5))
-    Screen().table(HEADS, [_row(each) for each in (*storms, control)])
-    for each in storms:
-        print("\n".join(each.git_owned_changes), end="")
-    return control.out_of_sync_seconds > 0 and all(each.clean for each in storms)
-
-
-def _row(report: Report) -> tuple[str, ...]:
-    numbers = (
-        *(report.decisions, report.roll_outs, report.crashes, report.repairs, report.restarts),
-        *(report.comparisons, len(report.flaps), len(report.git_owned_changes)),
-    )
-    return (report.application, *map(str, numbers), f"{report.out_of_sync_seconds:.2f} s")
+from tests.bed.shell import CommandError
+from tests.gitops import tour, watch
 
 
 def main() -> int:
     """Read the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="make drift-watch", description=__doc__)
-    parser.add_argument("--decisions", type=int, default=200, help="of each Application")
+    parser = argparse.ArgumentParser(prog="python -m tests.gitops", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    drift = commands.add_parser("drift", help="many decisions under both of Argo CD's diffs")
+    drift.add_argument("--decisions", type=int, default=200, help="of each Application")
+    commands.add_parser("demo", help="an empty cluster to a serving sandbox and on, by commits")
+    commands.add_parser("clear", help="take off the cluster what a broken demo left")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
-    return 0 if watch(given.decisions) else 1
+    try:
+        match given.command:
+            case "drift":
+                return 0 if asyncio.run(watch.run(given.decisions)) else 1
+            case "demo":
+                tour.run()
+            case _:
+                tour.clear()
+    except (CommandError, TimeoutError) as error:
+        print(f"\nStopped: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ CHART_CRD = CHART / "files" / "crd.yaml"
 INSTALL = REPOSITORY / "manifests" / "install.yaml"
 GUIDE = REPOSITORY / "docs" / "install.md"
 ARGOCD = REPOSITORY / "manifests" / "argocd"
-HEALTH = ARGOCD / "resource_customizations" / "pluginsandbox.dev" / "PluginSandbox" / "health.lua"
+CUSTOM = ARGOCD / "resource_customizations"
+HEALTH = CUSTOM / "pluginsandbox.dev" / "PluginSandbox" / "health.lua"
+PLUGIN = REPOSITORY / "plugins" / "hello" / "hello.py"
+ARGOCD_PLUGIN = ARGOCD / "hello" / "hello.py"
 ARGOCD_CM = ARGOCD / "argocd-cm.yaml"
 SUM = "# Sum of chart and text: "
 
@@ -33,14 +36,27 @@ def guide() -> str:
 
 
 def argocd_cm() -> str:
-    """Return the part of Argo CD's own ConfigMap that teaches it the kind's health."""
-    script = textwrap.indent(HEALTH.read_text(encoding="utf-8"), " " * 4)
+    """Return the part of Argo CD's own ConfigMap that teaches it health."""
+    scripts = {path.parent: path.read_text(encoding="utf-8") for path in _scripts()}
+    keys = (
+        f"  resource.customizations.health.{kind.parent.name}_{kind.name}: |\n"
+        + textwrap.indent(script, " " * 4)
+        for kind, script in scripts.items()
+    )
     return f"""\
-# Generated from {HEALTH.relative_to(ARGOCD)} by `make generate`.
+# Generated from {CUSTOM.relative_to(ARGOCD)}/*/*/health.lua by `make generate`.
 # kubectl patch configmap argocd-cm -n argocd --patch-file manifests/argocd/argocd-cm.yaml
 data:
-  resource.customizations.health.pluginsandbox.dev_PluginSandbox: |
-{script}"""
+{"".join(keys)}"""
+
+
+def _scripts() -> list[Path]:
+    return sorted(CUSTOM.glob("*/*/health.lua"))
+
+
+def argocd_plugin() -> str:
+    """Return the sample's copy of a plugin: Kustomize cannot reach out of its folder."""
+    return PLUGIN.read_text(encoding="utf-8")
 
 
 def sealed(body: str) -> str:
@@ -71,5 +87,6 @@ PLAIN: tuple[tuple[Path, Callable[[], str]], ...] = (
     (CHART_CRD, chart_crd),
     (GUIDE, guide),
     (ARGOCD_CM, argocd_cm),
+    (ARGOCD_PLUGIN, argocd_plugin),
 )
 """Files, and what they must contain; the chart's own come before what is made from the chart."""

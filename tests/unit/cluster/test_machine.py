@@ -16,7 +16,7 @@ from tests.cluster.layout import Layout
 from tests.cluster.network import conflicts, guard_rules
 from tests.cluster.process import Component
 from tests.cluster.sweep import mounts
-from tests.cluster.versions import ALL, ARGOCD, ETCD, KWOK, PROBE, Module
+from tests.cluster.versions import ALL, ARGOCD, ETCD, KWOK, METRICS_SERVER, PROBE, Module
 
 MOUNTINFO = """\
 20 1 254:0 / / rw - ext4 /dev/vda rw
@@ -68,7 +68,9 @@ def test_the_guard_lets_nothing_pass_between_pods_and_other_links() -> None:
     assert 'oifname { "psb-pods", "psb-sink" } drop' in rules
 
 
-@pytest.mark.parametrize("module", [*ALL, KWOK, PROBE, ARGOCD], ids=lambda module: module.name)
+@pytest.mark.parametrize(
+    "module", [*ALL, KWOK, PROBE, ARGOCD, METRICS_SERVER], ids=lambda module: module.name
+)
 def test_the_modules_require_the_versions_that_we_name(module: Module) -> None:
     build.check_version(module, module.source)
 

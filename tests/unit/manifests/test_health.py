@@ -20,12 +20,12 @@ SCRIPT = copies.HEALTH.read_text()
 CASES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "health_test.yaml").read_text())["tests"]
 
 
-def health(body: dict[str, Any]) -> dict[str, str]:
+def health(body: dict[str, Any], script: str = SCRIPT) -> dict[str, str]:
     """Run the script with what Argo CD gives it: the object, and the base and table libraries."""
     lua = LuaRuntime(register_eval=False, register_builtins=False)
     lua.execute("io, os, package, require, dofile, loadfile, debug, ffi, jit = nil")
     lua.globals().obj = lua.table_from(body, recursive=True)
-    return dict(lua.execute(SCRIPT).items())
+    return dict(lua.execute(script).items())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["inputPath"])
@@ -65,3 +65,22 @@ def test_health_and_kstatus_agree(conditions: dict[str, str], seen: int, reason:
 
 def test_an_object_without_a_status_is_progressing() -> None:
     assert health({"metadata": {"generation": 1}})["status"] == "Progressing"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, "Progressing"),
+        ({}, "Progressing"),
+        ({"health": {"status": "Missing"}, "sync": {"status": "OutOfSync"}}, "Missing"),
+        ({"health": {"status": "Healthy"}, "sync": {"status": "OutOfSync"}}, "Progressing"),
+        ({"health": {"status": "Healthy"}, "sync": {"status": "Synced"}}, "Healthy"),
+        ({"health": {"status": "Degraded"}, "sync": {"status": "Synced"}}, "Degraded"),
+    ],
+)
+def test_an_application_is_healthy_for_the_next_wave_only_when_it_is_synced_and_healthy(
+    status: dict[str, Any] | None, expected: str
+) -> None:
+    script = copies.CUSTOM / "argoproj.io" / "Application" / "health.lua"
+    body = {} if status is None else {"status": status}
+    assert health(body, script.read_text())["status"] == expected
