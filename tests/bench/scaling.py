@@ -22,8 +22,8 @@ PAGE = REPOSITORY / "docs" / "autoscaling.md"
 PICTURES = REPOSITORY / "docs" / "pictures"
 POLICIES = Path(__file__).with_name("policies")
 HEADS = ("autoscaler", "time to capacity, s", "waiting call-s", "pod-s", "wasted", "reversals")
-OURS, LEAN, KPA = "ours", "ours, lean", "KPA"
-DRAWN = (OURS, LEAN, KPA, "HPA", "oracle")
+OURS, LEAN, KPA, ORACLE = "ours", "ours, lean", "KPA", "oracle"
+DRAWN = (OURS, LEAN, KPA, "HPA", ORACLE)
 DRAWN_PILING = (OURS, LEAN, KPA)
 """HPA's queue would flatten the others'."""
 
@@ -123,7 +123,7 @@ def _scalers(
     yield "HPA", lambda: rivals.hpa(1)
     yield "HPA, fast policy", lambda: rivals.fast_hpa(1)
     if scenario.call_seconds is None:  # it knows the trace, not what piles up
-        yield "oracle", lambda: rivals.Oracle(load, model)
+        yield ORACLE, lambda: rivals.Oracle(load, model)
 
 
 def _ours(name: str) -> Ours:
@@ -161,9 +161,15 @@ def _seconds(found: Figures) -> str:
 
 def _summary(runs: dict[Scenario, dict[str, Run]]) -> str:
     """Return ours beside KPA, trace by trace, as shares of what KPA took."""
-    heads = ("trace", "time to capacity", "waiting", "pod-s", "lean: time", "waiting", "pod-s")
+    two = ("waiting", "pod-s")
+    heads = ("trace", "time to capacity", *two, "lean: time", *two, "oracle: pod-s")
     rows = [
-        (scenario.title, *_shares(found[OURS], found[KPA]), *_shares(found[LEAN], found[KPA]))
+        (
+            scenario.title,
+            *_shares(found[OURS], found[KPA]),
+            *_shares(found[LEAN], found[KPA]),
+            list(_shares(found[ORACLE], found[KPA]))[-1] if ORACLE in found else "-",
+        )
         for scenario, found in runs.items()
     ]
     return "Shares of what KPA took; below 1 is ahead of it.\n\n" + table.markdown(heads, rows)
