@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     except ControllerError as error:
         return _fail(
             f"cannot ask the operator: {error}; it takes the right to get pods/proxy in namespace "
-            f"{options.operator_namespace}. The last step: kubectl get psb {key.name} "
+            f"{options.operator_namespace}, and metrics.authentication off. The last step: "
+            f"kubectl get psb {key.name} "
             f"-n {key.namespace} -o jsonpath='{{.status.scaling.lastDecision}}'"
         )
     if found is None:
@@ -79,7 +80,7 @@ async def _ask(
         query = {"namespace": key.namespace, "name": key.name}
         query |= {"records": "yes"} if what == "records" else {}
         answers = [
-            await cluster.ask_pod(namespace, pod["metadata"]["name"], PORT, "decisions", query)
+            await cluster.ask_pod(namespace, _address(pod), PORT, "decisions", query)
             for pod in pods
         ]
     finally:
@@ -87,6 +88,14 @@ async def _ask(
     if not answers:
         return None
     return sorted((each for one in answers for each in one[what]), key=_time)
+
+
+def _address(pod: dict[str, Any]) -> str:
+    """Return how the API server is asked for a pod: its port is named by what it speaks."""
+    ports = [port for each in pod["spec"]["containers"] for port in each.get("ports") or ()]
+    speaks = next((port.get("name") for port in ports if port["containerPort"] == PORT), "")
+    name = str(pod["metadata"]["name"])
+    return f"https:{name}" if speaks == "https" else name
 
 
 def _write(path: pathlib.Path, records: list[dict[str, Any]]) -> int:

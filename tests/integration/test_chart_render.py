@@ -35,6 +35,7 @@ EVERYTHING: dict[str, Any] = {
         "runtimeClasses": ["gvisor"],
         "namespaces": {"matchLabels": {"team": "shop"}},
     },
+    "metrics": {"tls": {"secretName": "operator-tls"}, "authentication": True},
     "monitoring": {"namespace": "monitoring", "operatorPodMonitor": True},
     "networkPolicy": {"enabled": True},
     "serviceAccount": {"annotations": {"example.com/role": "x"}},
@@ -156,6 +157,33 @@ def test_a_registry_without_a_host_or_with_a_stray_slash_is_refused(registry: st
     values = {"admission": {"registries": [registry]}}
     text = helm("template", "r", copies.CHART, values=values, check=False)
     assert "/admission/registries/0" in text
+
+
+def test_with_a_certificate_the_port_is_named_probed_and_scraped_by_https() -> None:
+    objects = render(
+        metrics={"tls": {"secretName": "operator-tls"}}, monitoring={"operatorPodMonitor": True}
+    )
+    pod = objects["Deployment", "r-pluginsandbox"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert [each["name"] for each in container["ports"]] == ["https"]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+        assert container[probe]["httpGet"]["port"] == "https"
+    assert {"name": "tls", "secret": {"secretName": "operator-tls", "defaultMode": 0o444}} in pod[
+        "volumes"
+    ]
+    service = objects["Service", "r-pluginsandbox-metrics"]["spec"]
+    assert service["ports"][0]["targetPort"] == "https"
+    (scraped,) = objects["PodMonitor", "r-pluginsandbox"]["spec"]["podMetricsEndpoints"]
+    assert (scraped["port"], scraped["scheme"]) == ("https", "https")
+
+
+def test_reviews_are_made_only_where_who_reads_must_say_who_they_are() -> None:
+    def roles(**values: Any) -> set[str]:
+        return {name.rpartition(":")[2] for kind, name in render(**values) if kind == "ClusterRole"}
+
+    asked = roles(metrics={"authentication": True}, watchNamespaces=["shop"])
+    assert asked - roles(watchNamespaces=["shop"]) == {"reviews", "metrics-reader"}
 
 
 def test_the_kind_can_be_left_out_or_given_up() -> None:

@@ -31,6 +31,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.serviceAccount.name | default (ternary (include "pluginsandbox.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
+{{- /* What the operator's own port speaks, which is also its name. */}}
+{{- define "pluginsandbox.scheme" -}}
+{{- ternary "https" "http" (ne .Values.metrics.tls.secretName "") }}
+{{- end }}
+
 {{- /* One image reference; takes {image, chart}. */}}
 {{- define "pluginsandbox.image" -}}
 {{- if .image.digest -}}
@@ -58,6 +63,9 @@ scaling:
   {{- toYaml .Values.scaling | nindent 2 }}
 dns:
   {{- toYaml .Values.dns | nindent 2 }}
+endpoints:
+  tlsDirectory: {{ ternary "/etc/pluginsandbox-tls" "" (ne .Values.metrics.tls.secretName "") | quote }}
+  authentication: {{ .Values.metrics.authentication }}
 allow:
   {{- toYaml .Values.allow | nindent 2 }}
 {{- end }}

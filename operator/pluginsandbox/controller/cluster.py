@@ -204,6 +204,10 @@ class Cluster:
         query = {"fieldManager": FIELD_MANAGER}
         return await self._write(kind, "create", "POST", path, query, body, JSON)
 
+    async def review(self, kind: Kind, body: Body) -> Body:
+        """Have the API server review something; it keeps nothing, so this is no write."""
+        return await self._send("POST", kind.path(""), {}, body, JSON)
+
     async def merge(self, kind: Kind, namespace: str, name: str, body: Body) -> Body:
         """Merge a patch into an object."""
         query = {"fieldManager": FIELD_MANAGER}

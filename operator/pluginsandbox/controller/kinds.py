@@ -78,6 +78,14 @@ POD = Kind("Pod", "", "v1", "pods")
 POD_MONITOR = Kind("PodMonitor", "monitoring.coreos.com", "v1", "podmonitors")
 NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)
 LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
+TOKEN_REVIEW = Kind("TokenReview", "authentication.k8s.io", "v1", "tokenreviews", namespaced=False)
+ACCESS_REVIEW = Kind(
+    "SubjectAccessReview",
+    "authorization.k8s.io",
+    "v1",
+    "subjectaccessreviews",
+    namespaced=False,
+)
 EVENT = Kind("Event", "events.k8s.io", "v1", "events")
 
 WATCHED: tuple[tuple[Kind, str], ...] = (

@@ -25,11 +25,13 @@ from typing_extensions import override
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import connection
 from pluginsandbox.controller.apply import Applier
+from pluginsandbox.controller.certificate import Certificate
 from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.decisions import Decisions
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.events import Recorder
+from pluginsandbox.controller.guard import Guard
 from pluginsandbox.controller.health import HealthServer
 from pluginsandbox.controller.hosts import Hosts
 from pluginsandbox.controller.kinds import Key
@@ -115,7 +117,16 @@ class Operator:
             metrics=self.metrics,
             clocks=clocks,
         )
-        self.health = HealthServer(self.metrics.registry, self._missing, decisions, host, port)
+        folder = settings.endpoints.tls_directory
+        self.health = HealthServer(
+            self.metrics.registry,
+            self._missing,
+            decisions,
+            host,
+            port,
+            guard=Guard(plain, clock) if settings.endpoints.authentication else None,
+            certificate=Certificate(pathlib.Path(folder)) if folder else None,
+        )
         self._stopping = False
         self._busy: set[asyncio.Task[Any] | None] = set()
 

@@ -19,6 +19,9 @@ monitoring:
 dns:
   namespace: kube-system
   podLabels: {k8s-app: kube-dns}
+endpoints:
+  tlsDirectory: ""    # folder with tls.crt and tls.key; empty = plain HTTP
+  authentication: false   # let read /metrics and /decisions only whom the API server lets
 allow:                # fields that only an administrator grants, by namespace; none by default
 - fields: [pod.nodeSelector, "plugins[].secrets"]
   namespaces: {matchLabels: {team: shop}}   # a label selector; absent = every namespace
@@ -113,6 +116,13 @@ class ScalingRights(_Section):
     """Mark the pods that are to go, which takes the right to patch pods."""
 
 
+class Endpoints(_Section):
+    """How the operator's own endpoints are served."""
+
+    tls_directory: str = ""
+    authentication: bool = False
+
+
 class Dns(_Section):
     """Pods that sandbox pods may ask for names."""
 
@@ -174,6 +184,7 @@ class Settings(_Section):
     operator: OperatorIdentity = OperatorIdentity()
     monitoring: Monitoring = Monitoring()
     dns: Dns = Dns()
+    endpoints: Endpoints = Endpoints()
     scaling: ScalingRights = ScalingRights()
     allow: list[Grant] = []
 
