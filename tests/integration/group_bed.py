@@ -187,6 +187,8 @@ class Load:
         """By context: the durable count in the last answer."""
         self.lost: list[str] = []
         """Contexts whose durable count did not grow by one."""
+        self.not_given: list[str] = []
+        """What pods that left said of contexts that no other took."""
         self.over = False
 
     async def call(self, number: int, callers: int, plugin_name: str) -> None:
