@@ -21,6 +21,7 @@ from pathlib import Path
 import aiohttp
 
 from pluginsandbox.controller import kinds
+from pluginsandbox.controller.errors import RetryError
 from tests.bench.processes import resident_bytes
 from tests.chaos.figures import say
 from tests.chaos.incarnation import AsProcess
@@ -74,7 +75,8 @@ class Churn:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             began = time.monotonic()
-            await self._turn()
+            with contextlib.suppress(RetryError):  # the API server is busy: the next turn comes
+                await self._turn()
             await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
 
     async def _turn(self) -> None:

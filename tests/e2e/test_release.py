@@ -9,7 +9,7 @@ import pytest
 
 from tests.bed import sandboxes
 from tests.bed.kubectl import until
-from tests.bed.platform import NAMESPACE, Platform
+from tests.bed.platform import NAMESPACE, RELEASE, Platform
 from tests.e2e.conftest import ALLOW, Post, door, ready
 
 pytestmark = pytest.mark.pods
@@ -33,7 +33,7 @@ class Caller(threading.Thread):
                 self.failures.append((status, answer))
 
 
-def test_an_upgrade_of_the_chart_keeps_sandboxes_serving(
+def test_an_upgrade_of_the_chart_and_its_rollback_keep_sandboxes_serving(
     operator: Platform, namespace: str
 ) -> None:
     kubectl = operator.kubectl
@@ -46,12 +46,21 @@ def test_an_upgrade_of_the_chart_keeps_sandboxes_serving(
         caller.start()
         try:
             operator.install({"allow": ALLOW, "podAnnotations": {"example.com/upgraded": "yes"}})
-            until("some calls after the upgrade", lambda: caller.answers > 20)
+            _more_calls(caller)
+            operator.helm_run(
+                *("rollback", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
+            )
+            _more_calls(caller)
         finally:
             caller.stop.set()
             caller.join()
     assert caller.failures == []
     assert [each["metadata"]["uid"] for each in kubectl.get(*pods)["items"]] == before
+
+
+def _more_calls(caller: Caller) -> None:
+    goal = caller.answers + 20
+    until("20 more calls", lambda: caller.answers >= goal)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.cluster import build
 from tests.cluster.errors import ClusterError
 
 API = "kube-apiserver"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 SERVICE_RANGE = "10.111.0.0/16"
 CONTROLLERS = (
     *("deployment-controller", "replicaset-controller", "garbage-collector-controller"),
