@@ -38,10 +38,9 @@ NO_VERSION = "1"
 """A resourceVersion that no object has: an apply that names it can only make a new one. Not a POST:
 what that sets belongs to an Update, and no later apply could take it away."""
 _COMPARED = ("metadata", "spec", "immutable")
-_FIRST = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY, kinds.SERVICE})
-"""What is written at the same time, before the rest in its order."""
 _BEFORE_PODS = frozenset({kinds.CONFIG_MAP, kinds.NETWORK_POLICY})
-"""What must be there before pods are made: their configuration, and the rules of their network."""
+"""What must be there before pods are made: their configuration, and the rules of their network.
+The Service takes the API server longest, and no pod needs it to begin."""
 NAMESAKE_SECONDS = 10.0
 """A sandbox younger than this may meet what its deleted namesake left to the garbage collector."""
 
@@ -97,19 +96,13 @@ class Applier:
             ProgrammerError: A manifest of ours is malformed.
 
         """
-        first = [each for each in decision.writes if each[0] in _FIRST]
-        then = [each for each in decision.writes if each[0] not in _FIRST]
+        services = [each for each in decision.writes if each[0] is kinds.SERVICE]
         # All of them end before this does: two writers of one sandbox never meet.
-        done = list(await asyncio.gather(*(self._try(*each, observed) for each in first)))
-        missing = {each.kind for each in done if not each.written}
-        peers = await self._peers(observed, decision)
-        done += peers
-        held = missing & _BEFORE_PODS or not all(each.written for each in peers)
-        await self._mark(decision.costs)
-        for kind, manifest in then:
-            if kind is kinds.DEPLOYMENT and decision.replicas and held:
-                continue
-            done.append(await self._try(kind, manifest, observed))
+        ordered, beside = await asyncio.gather(
+            self._in_order(observed, decision),
+            asyncio.gather(*(self._try(*each, observed) for each in services)),
+        )
+        done = [*ordered, *beside]
         for each in done:
             if each.error is not None:
                 raise each.error
@@ -121,6 +114,23 @@ class Applier:
             tuple(repair for each in done for repair in each.repairs),
             waiting=any(not each.written and each.problem is None for each in done),
         )
+
+    async def _in_order(self, observed: Observed, decision: Decision) -> list[_Outcome]:
+        """Write what must be there before pods, then their Deployment, then what follows it."""
+        first = [each for each in decision.writes if each[0] in _BEFORE_PODS]
+        then = [each for each in decision.writes if each[0] not in {*_BEFORE_PODS, kinds.SERVICE}]
+        done = list(await asyncio.gather(*(self._try(*each, observed) for each in first)))
+        done += await self._peers(observed, decision)
+        held = not all(each.written for each in done)
+        try:
+            await self._mark(decision.costs)
+        except ControllerError as error:
+            return [*done, _Outcome(kinds.POD, error=error)]
+        for kind, manifest in then:
+            if kind is kinds.DEPLOYMENT and decision.replicas and held:
+                continue
+            done.append(await self._try(kind, manifest, observed))
+        return done
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""

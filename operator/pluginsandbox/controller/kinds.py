@@ -26,9 +26,9 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """On pods: Kubernetes' own; the lowest goes first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """One kind of the API.
+    """One kind of the API; each is there once, and is itself alone: it is looked up all the time.
 
     Args:
         name: As in `kind:`.

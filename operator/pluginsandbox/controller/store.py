@@ -26,6 +26,7 @@ class Store:
 
     def __init__(self) -> None:
         self._bodies: dict[ObjectKey, Body] = {}
+        self._sandboxes: dict[Key, None] = {}
         self._owned: dict[tuple[Kind, Key], set[str]] = defaultdict(set)
         self._users: dict[tuple[str, str], set[Key]] = defaultdict(set)
         self._dead: OrderedDict[str, int] = OrderedDict()
@@ -45,7 +46,7 @@ class Store:
 
     def sandboxes(self) -> Iterator[Key]:
         """Return the keys of all sandboxes."""
-        return (Key(space, name) for kind, space, name in self._bodies if kind is kinds.SANDBOX)
+        return iter(self._sandboxes)
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> set[Key]:
         """Take in an object as the API server gave it.
@@ -138,6 +139,7 @@ class Store:
     def _link(self, at: ObjectKey, body: Body) -> set[Key]:
         kind, namespace, name = at
         if kind is kinds.SANDBOX:
+            self._sandboxes[Key(namespace, name)] = None
             for source in _sources(body):
                 self._users[namespace, source].add(Key(namespace, name))
         elif owner := _owner(body):
@@ -147,6 +149,7 @@ class Store:
     def _unlink(self, at: ObjectKey, body: Body) -> set[Key]:
         kind, namespace, name = at
         if kind is kinds.SANDBOX:
+            self._sandboxes.pop(Key(namespace, name), None)
             for source in _sources(body):
                 _discard(self._users, (namespace, source), Key(namespace, name))
         elif owner := _owner(body):
