@@ -17,7 +17,8 @@ before the server got it, or when it has acted. answer: with an error of the ser
 stale: as it was when the past was photographed."""
 StreamAct = Literal["close", "silent", "gone", "fail", "lose", "duplicate", "reorder"]
 """close: end the watch. silent: keep it open and say nothing. gone: 410 in the stream.
-fail: 500 in the stream. lose, duplicate: an event. reorder: send an event after the next one."""
+fail: 500 in the stream. lose, duplicate: an event. reorder: send an event after the next one,
+or late if there is none."""
 _EVENT_ACTS = frozenset({"lose", "duplicate", "reorder"})
 _STREAM_ACTS = _EVENT_ACTS | {"close", "silent", "gone", "fail"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 
 import aiohttp
 from aiohttp import web
@@ -14,6 +15,8 @@ from tests.chaos.rules import Script
 
 _LOOK_SECONDS = 0.05
 """How soon a rule acts on a stream that is open already."""
+_HELD_SECONDS = 1.0
+"""For which an event waits for the one that is to come before it; then there is none."""
 _ERRORS = {"gone": (410, "Expired"), "fail": (500, "InternalError")}
 
 
@@ -22,6 +25,7 @@ async def pump(
 ) -> None:
     """Pass the events of a watch on until one of both ends."""
     held: list[bytes] = []
+    quiet = time.monotonic()
     reading = asyncio.ensure_future(source.readline())
     try:
         while True:
@@ -34,7 +38,10 @@ async def pump(
             if act in {*_ERRORS, "close"}:
                 return
             if not reading.done():
+                if held and time.monotonic() > quiet + _HELD_SECONDS:
+                    await _release(out, held)
                 continue
+            quiet = time.monotonic()
             line = reading.result()
             if not line:
                 return
@@ -57,6 +64,10 @@ async def _pass(
     copies = 1 if rule is None else {"lose": 0, "duplicate": 2}[rule.act]
     for each in [line] * copies:
         await out.write(each)
+    await _release(out, held)
+
+
+async def _release(out: web.StreamResponse, held: list[bytes]) -> None:
     while held:
         await out.write(held.pop(0))
 

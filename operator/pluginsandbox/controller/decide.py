@@ -140,7 +140,7 @@ def _held(observed: Observed) -> int:
     The autoscaler never asks for none: such a Deployment was stopped by hand.
     """
     live = observed.deployment
-    if live is None or not controlled_by(live, observed.sandbox):
+    if live is None:
         return 0
     return int((live.get("spec") or {}).get("replicas") or 0)
 
@@ -312,7 +312,7 @@ def _costs(
 def _stop(observed: Observed) -> tuple[tuple[Kind, Manifest], ...]:
     """Return the live Deployment without pods: stopping must work without the sources."""
     live = observed.deployment
-    if live is None or not controlled_by(live, observed.sandbox):
+    if live is None:
         return ()
     return ((kinds.DEPLOYMENT, deployment.stopped(observed.sandbox, live)),)
 

@@ -17,7 +17,8 @@ from pluginsandbox.controller.stats_door import StatsDoor, UnreadableError
 from pluginsandbox.controller.trim import Body
 
 FRESH_SECONDS = 30.0
-"""What was read is believed for so long, unless the pod changed."""
+"""What was read is believed for so long, unless the pod changed, and so long after the first try
+that failed: a host that is asked once in two minutes may miss one."""
 UNREADY_FRESH_SECONDS = 2.0
 """The same for a pod that is not ready: its host may still find out why."""
 FIRST_PAUSE_SECONDS = 2.0
@@ -35,6 +36,7 @@ class _Host:
     read_at: float = float("-inf")
     next_try: float = float("-inf")
     failures: int = 0
+    failing_since: float = 0.0
 
 
 class Hosts:
@@ -61,7 +63,7 @@ class Hosts:
             pods: Running pods with an address, and whether each takes calls.
 
         Returns:
-            By the uid of the pod; one that was not read for 30 s is absent.
+            By the uid of the pod; one that was asked in vain for 30 s is absent.
 
         """
         known = self._hosts.get(key, {})
@@ -79,6 +81,18 @@ class Hosts:
         await asyncio.gather(*(self._ask(*each, room) for each in due[:MOST_ASKED]))
         return {uid: stats for uid, host in hosts.items() if (stats := self._believed(host))}
 
+    def failing(self, key: Key) -> bool:
+        """Tell whether a host of the sandbox did not answer when it was asked last."""
+        return any(host.failures for host in self._hosts.get(key, {}).values())
+
+    def unsure(self, key: Key) -> bool:
+        """Tell whether a host was only asked in vain so far, and for less than 30 s."""
+        since = self._clock() - FRESH_SECONDS
+        hosts = self._hosts.get(key, {}).values()
+        return any(
+            host.failures and host.stats is None and host.failing_since >= since for host in hosts
+        )
+
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""
         self._hosts.pop(key, None)
@@ -95,14 +109,15 @@ class Hosts:
         return now >= host.next_try
 
     def _believed(self, host: _Host) -> HostStats | None:
-        recent = self._clock() - host.read_at <= FRESH_SECONDS
-        return host.stats if recent or host.failures == 0 else None
+        doubted = host.failures and self._clock() - host.failing_since > FRESH_SECONDS
+        return None if doubted else host.stats
 
     async def _ask(self, host: _Host, address: str, fresh: float, room: asyncio.Semaphore) -> None:
         try:
             async with room:
                 host.stats = await self._door.read(address, host_stats.decode)
         except UnreadableError:
+            host.failing_since = host.failing_since if host.failures else self._clock()
             host.failures += 1
             pause = FIRST_PAUSE_SECONDS * 2.0 ** min(host.failures - 1, 8)
             host.next_try = self._clock() + min(pause, LAST_PAUSE_SECONDS)

@@ -104,6 +104,7 @@ class Observer:
         return dataclasses.replace(
             observed,
             stats=await self._stats(observed),
+            unsure=self._hosts.unsure(observed.key),
             mount_failures=await self._mount_failures(observed),
         )
 
@@ -128,6 +129,10 @@ class Observer:
             pods=tuple(store.owned(kinds.POD, key)),
             scaled=self._scaled(key),
         )
+
+    def failing(self, key: Key) -> bool:
+        """Tell whether a host of the sandbox must be asked again soon."""
+        return self._hosts.failing(key)
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a sandbox that is gone."""

@@ -91,6 +91,7 @@ class Observed:
         pod_monitors: Whether PodMonitors are wanted and possible.
         now: Wall clock.
         scaled: What the autoscaler says; None where it is off, or has not looked yet.
+        unsure: Whether hosts may only have been too busy to answer this process yet.
 
     """
 
@@ -109,11 +110,13 @@ class Observed:
     pod_monitors: bool
     now: dt.datetime
     scaled: Scaled | None = None
+    unsure: bool = False
 
     @property
     def deployment(self) -> Body | None:
-        """The Deployment of the sandbox's name, whoever owns it."""
-        return self.children.get((kinds.DEPLOYMENT, self.key.name))
+        """The sandbox's own Deployment: one that a stranger or a namesake left says nothing."""
+        live = self.children.get((kinds.DEPLOYMENT, self.key.name))
+        return live if live is not None and controlled_by(live, self.sandbox) else None
 
 
 def controlled_by(body: Body, sandbox: PluginSandbox) -> bool:

@@ -116,7 +116,7 @@ class Reconciler:
             return None
         if "deletionTimestamp" in body["metadata"]:
             return RESYNC_SECONDS  # its children go with it: they are owned
-        memory = self._memories.setdefault(key, _Memory())
+        memory = self._remembered(key, str(body["metadata"].get("uid")))
         try:
             sandbox = _parse(body, memory)
         except ValidationError as error:
@@ -158,6 +158,7 @@ class Reconciler:
         self._measure(key, wanted)
         waits = [RESYNC_SECONDS, *_reasons_to_return(after, decision, applied, standing)]
         waits += [] if wait is None else [wait]
+        waits += [BLOCKED_SECONDS] if self._observer.failing(key) else []
         memory.blocked = memory.blocked + 1 if blocking else 0
         if blocking:
             waits.append(
@@ -231,6 +232,13 @@ class Reconciler:
     def _measure(self, key: Key, wanted: SandboxStatus) -> None:
         self._metrics.desired_replicas.labels(*_labels(key)).set(wanted.desired_replicas or 0)
         self._metrics.ready_replicas.labels(*_labels(key)).set(wanted.ready_replicas or 0)
+
+    def _remembered(self, key: Key, uid: str) -> _Memory:
+        """Return what is remembered of a sandbox; nothing of a namesake that it took over from."""
+        known = self._memories.get(key)
+        if known is not None and known.parsed is not None and known.parsed[0] != uid:
+            self._forget(key)
+        return self._memories.setdefault(key, _Memory())
 
     def _forget(self, key: Key) -> None:
         for part in (self._observer, self._applier, self._reporter):

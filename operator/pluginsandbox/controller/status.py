@@ -73,6 +73,11 @@ def counts(observed: Observed, decision: Decision) -> Counts:
     return Counts(decision.replicas, replicas, updated, ready, least)
 
 
+_BY_HOSTS = {
+    ConditionType.PLUGINS_LOADED: Reason.ALL_LOADED,
+    ConditionType.CONFINED: Reason.PROVEN,
+}
+"""What hosts tell, and how it is well."""
 _COUNTED = ("replicas", "updatedReplicas", "readyReplicas")
 
 
@@ -94,6 +99,8 @@ def report(
         ConditionType.PLUGINS_LOADED: hosts_say.plugins_loaded(observed, decision),
         ConditionType.CONFINED: hosts_say.confined(observed, decision),
     }
+    kept = _kept(observed)
+    verdicts |= kept
     scaling = scaling_say.active(observed, pods.ready, previous_conditions(observed.status))
     verdicts |= {ConditionType.SCALING_ACTIVE: scaling} if scaling else {}
     return SandboxStatus(
@@ -104,7 +111,7 @@ def report(
         desired_replicas=pods.desired,
         selector=",".join(f"{key}={value}" for key, value in selector(observed.sandbox).items()),
         endpoint=service.endpoint(observed.sandbox),
-        plugins=hosts_say.plugins(observed, decision),
+        plugins=_known(observed.status).plugins if kept else hosts_say.plugins(observed, decision),
         scaling=scaling_say.told(observed),
     )
 
@@ -129,6 +136,29 @@ def trouble(status: Body, problem: Problem, *, generation: int, now: dt.datetime
     return _with_verdicts(status, verdicts, generation=generation, now=now)
 
 
+def _kept(observed: Observed) -> dict[ConditionType, Verdict]:
+    """Return what hosts told a predecessor, while this process may only have asked too early."""
+    if not observed.unsure:
+        return {}
+    known = previous_conditions(observed.status)
+    generation = observed.sandbox.metadata.generation
+    kept: dict[ConditionType, Verdict] = {}
+    for kind, well in _BY_HOSTS.items():
+        last = get_condition(known, kind)
+        if last is None or (last.reason, last.observed_generation) != (well, generation):
+            return {}
+        kept[kind] = (last.status, well, last.message)
+    return kept
+
+
+def _known(status: Body) -> SandboxStatus:
+    """Return the status that was last written; an empty one if it cannot be read."""
+    try:
+        return SandboxStatus.model_validate(status)
+    except ValueError:
+        return SandboxStatus()
+
+
 def _with_verdicts(
     status: Body, verdicts: dict[ConditionType, Verdict], *, generation: int, now: dt.datetime
 ) -> SandboxStatus:
@@ -137,11 +167,8 @@ def _with_verdicts(
         conditions = set_condition(
             conditions, kind, state, reason, text, generation=generation, now=now
         )
-    try:
-        known = SandboxStatus.model_validate(status)
-    except ValueError:
-        known = SandboxStatus()
-    return known.model_copy(update={"observed_generation": generation, "conditions": conditions})
+    update = {"observed_generation": generation, "conditions": conditions}
+    return _known(status).model_copy(update=update)
 
 
 def recheck_seconds(standing: Standing, status: SandboxStatus, now: dt.datetime) -> float | None:

@@ -131,8 +131,16 @@ async def test_a_redirect_is_not_followed(host: Host, hosts: Hosts) -> None:
 async def test_what_was_read_is_believed_for_30_s_while_the_host_fails(
     host: Host, hosts: Hosts, clock: list[float]
 ) -> None:
+    told, host.body = host.body, b"nonsense"
+    assert await hosts.read(KEY, [local()]) == {}, "nothing was read yet"
+    host.body = told
+    clock[0] += FIRST_PAUSE_SECONDS
     await hosts.read(KEY, [local()])
+    assert not hosts.failing(KEY)
     host.body = b"nonsense"
+    clock[0] += 4 * FRESH_SECONDS
+    assert await hosts.read(KEY, [local()]), "it may have been busy"
+    assert hosts.failing(KEY)
     clock[0] += FRESH_SECONDS
     assert await hosts.read(KEY, [local()])
     clock[0] += 0.1

@@ -503,3 +503,23 @@ def test_the_worst_host_counts() -> None:
     status = life.look(stats={**life.world.stats, uids[1]: loading, uids[2]: failed})
     assert told_by(status)["PluginsLoaded"] == ("False", "PluginInvalid")
     assert (status["plugins"][0]["state"], status["plugins"][0]["loadedReplicas"]) == ("Failed", 1)
+
+
+def test_a_successor_that_hosts_were_too_busy_to_answer_keeps_their_word_for_a_while() -> None:
+    world, decision = rolled_out()
+    life = Life(world, decision)
+    before = life.look()
+    assert life.look(stats={}, unsure=True) == before, "nothing is written at a restart"
+    after = life.look(stats={}, unsure=False)
+    loaded = next(each for each in after["conditions"] if each["type"] == "PluginsLoaded")
+    assert (loaded["status"], loaded["reason"]) == ("Unknown", "HostsUnreachable")
+
+
+def test_a_deployment_that_a_namesake_left_is_not_counted() -> None:
+    world, decision = rolled_out()
+    theirs = live(decision, replicas=1, updatedReplicas=1, readyReplicas=1, observedGeneration=2)
+    theirs["metadata"]["ownerReferences"][0]["uid"] = "another"
+    told = Life(world, decision).look(children={(kinds.DEPLOYMENT, KEY.name): theirs})
+    reconciling = next(each for each in told["conditions"] if each["type"] == "Reconciling")
+    assert reconciling["status"] == "True"
+    assert told["readyReplicas"] == 0
