@@ -17,7 +17,7 @@ from tests.cluster.choice import choose
 from tests.e2e.conftest import fresh_namespace, ready
 from tests.gitops.metrics_server import metrics_server
 
-pytestmark = pytest.mark.pods
+pytestmark = [pytest.mark.pods, pytest.mark.timeout(600)]
 
 NAME = "tally"
 POLICY: dict[str, Any] = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.bed.kubectl import Kubectl, until
+from tests.gitops import lines
 from tests.gitops.argocd import APPLICATIONS, NAMESPACE
+from tests.gitops.lines import Lines
 from tests.gitops.repository import Repository
 
 SERVER_SIDE = {"argocd.argoproj.io/compare-options": "ServerSideDiff=true"}
@@ -20,8 +20,6 @@ PATHS = (
     *("status.operationState.phase", "status.operationState.syncResult.revision"),
     "status.reconciledAt",
 )
-# kubectl lays tabs out as columns.
-TEMPLATE = "|".join(f"{{.{path}}}" for path in PATHS) + '{"\\n"}'
 
 
 def application(
@@ -83,21 +81,18 @@ class View:
 class Watcher:
     """Keeps every state that Applications were seen in."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._views: list[View] = []
+    def __init__(self, watched: Lines) -> None:
+        self._watched = watched
         self._brought: list[tuple[str, float, float]] = []
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
 
     def of(self, name: str) -> list[View]:
         """Return all views of an Application, oldest first."""
-        return [view for view in list(self._views) if view.name == name]
+        return [View(at, *fields) for at, fields in self._watched.seen if fields[0] == name]
 
     def last(self, name: str) -> View | None:
         """Return the newest view of an Application."""
-        views = self.of(name)
-        return views[-1] if views else None
+        newest = (View(at, *fields) for at, fields in reversed(self._watched.seen))
+        return next((view for view in newest if view.name == name), None)
 
     def until(
         self, name: str, what: str, holds: Callable[[View], bool], *, seconds: float = 120
@@ -105,8 +100,6 @@ class Watcher:
         """Wait until the newest view of an Application fulfils a condition; return it."""
 
         def probe() -> View | None:
-            if self._process.poll() is not None:
-                raise RuntimeError("the watch on Applications ended")
             view = self.last(name)
             if view is None or not holds(view):
                 raise LookupError(view)
@@ -174,29 +167,9 @@ class Watcher:
         """Return in how many seconds Argo CD is known to have compared."""
         return len({view.reconciled for view in self.of(name)})
 
-    def _listen(self) -> None:
-        for line in self._process.stdout or ():
-            fields = line.rstrip("\n").split("|")
-            if len(fields) == len(PATHS):
-                self._views.append(View(time.monotonic(), *fields))
-
 
 @contextlib.contextmanager
 def watching(kubectl: Kubectl) -> Iterator[Watcher]:
     """Watch all Applications until the block ends."""
-    base = (kubectl.program, "--kubeconfig", kubectl.kubeconfig, "get", APPLICATIONS, "--watch")
-    process = subprocess.Popen(
-        [*map(str, base), "-n", NAMESPACE, f"--output=jsonpath={TEMPLATE}"],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
-    watcher = Watcher(process)
-    try:
-        yield watcher
-    finally:
-        process.kill()
-        process.wait()
-        watcher._thread.join()
-        if process.stdout is not None:
-            process.stdout.close()
+    with lines.watching(kubectl, NAMESPACE, APPLICATIONS, PATHS) as watched:
+        yield Watcher(watched)

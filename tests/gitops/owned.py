@@ -5,61 +5,38 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
-import subprocess
-import threading
 from collections.abc import Iterator
 
 from tests.bed.kubectl import Kubectl
+from tests.gitops import lines
+from tests.gitops.lines import Lines
 
-PATHS = ("generation", "labels", "annotations", "finalizers", "ownerReferences")
-TEMPLATE = "".join(
-    ("{.metadata.name}", *(f"|{{.metadata.{path}}}" for path in PATHS), "|{.spec}", '{"\\n"}')
-)
+PATHS = ("metadata.name", "metadata.generation", "metadata.finalizers", "metadata.ownerReferences")
+TEXTS = "metadata.labels}{.metadata.annotations}{.spec"
 
 
 class Owned:
-    """Keeps every text that the watched fields of a sandbox ever had."""
+    """Every text that the watched fields of sandboxes ever had."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._texts: dict[str, list[str]] = collections.defaultdict(list)
-        self.events = 0
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
+    def __init__(self, watched: Lines) -> None:
+        self._watched = watched
 
     @property
     def changes(self) -> list[str]:
         """What each text was replaced by, for the eye."""
+        texts: dict[str, list[str]] = collections.defaultdict(list)
+        for _, (name, *fields) in self._watched.seen:
+            texts[name].append(" ".join(fields))
         return [
             f"{name}: {before} -> {after}"
-            for name, texts in self._texts.items()
-            for before, after in itertools.pairwise(texts)
+            for name, every in texts.items()
+            for before, after in itertools.pairwise(every)
+            if before != after
         ]
-
-    def _listen(self) -> None:
-        for line in self._process.stdout or ():
-            name, _, text = line.partition("|")
-            self.events += 1
-            if self._texts[name][-1:] != [text]:
-                self._texts[name].append(text)
 
 
 @contextlib.contextmanager
 def watching(kubectl: Kubectl, namespace: str) -> Iterator[Owned]:
     """Watch the sandboxes of a namespace until the block ends."""
-    base = (kubectl.program, "--kubeconfig", kubectl.kubeconfig, "get", "psb", "--watch")
-    process = subprocess.Popen(
-        [*map(str, base), "-n", namespace, f"--output=jsonpath={TEMPLATE}"],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
-    owned = Owned(process)
-    try:
-        yield owned
-    finally:
-        process.kill()
-        process.wait()
-        owned._thread.join()
-        if process.stdout is not None:
-            process.stdout.close()
+    with lines.watching(kubectl, namespace, "psb", (*PATHS, TEXTS)) as watched:
+        yield Owned(watched)

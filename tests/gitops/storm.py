@@ -21,6 +21,7 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.cluster import MERGE
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.operator import Operator
+from tests.cluster.progress import say
 from tests.gitops import owned
 from tests.gitops.applications import Watcher, application, watching
 from tests.gitops.argocd import NAMESPACE, REFRESH, ArgoCD
@@ -110,6 +111,8 @@ class Storm:
                 for turn in itertools.islice(turns, 2):
                     await turn()
                     await self._settle(1)
+                elapsed = time.monotonic() - began
+                say(f"{self._name}: {self.decisions} of {decisions} decisions, {elapsed:.0f} s")
             await self._end(seen)
         self.report.seconds = time.monotonic() - began
         return self.report

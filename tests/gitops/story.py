@@ -7,10 +7,10 @@ Git and of images are put in.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import time
-from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -22,6 +22,7 @@ from tests.e2e.conftest import door
 from tests.gitops.applications import View, Watcher
 from tests.gitops.argocd import APPLICATIONS, NAMESPACE, ArgoCD
 from tests.gitops.repository import Repository
+from tests.gitops.statuses import Statuses, watching
 from tests.manifests.copies import ARGOCD
 
 KIND = "pluginsandboxes.pluginsandbox.dev"
@@ -66,6 +67,8 @@ class Story:
         self._git = repository
         self._root: dict[str, Any] = {}
         self._revision = ""
+        self._watches = contextlib.ExitStack()
+        self._statuses: Statuses
 
     def stock(self) -> None:
         """Put into Git what the repository ships, with the addresses of this machine."""
@@ -100,8 +103,9 @@ class Story:
         """
         began = time.monotonic()
         self._argo.apply(self._root)
-        for name in (OPERATOR, SANDBOX):
-            self._health(name, "Healthy", seconds=SERVING_SECONDS)
+        self._health(OPERATOR, "Healthy", seconds=SERVING_SECONDS)
+        self._statuses = self._watches.enter_context(watching(self._kubectl, SANDBOX))
+        self._health(SANDBOX, "Healthy", seconds=SERVING_SECONDS)
         status, answer = until("an answer", self._greet, seconds=SERVING_SECONDS)
         served = time.monotonic() - began
         assert status == 200, answer
@@ -121,25 +125,31 @@ class Story:
         """
         self._edit(scaling={"minReplicas": minimum, "maxReplicas": 8})
         began, revision = self._commit(f"At least {minimum} pods", refresh=refresh)
-        self._until_status(f"{minimum} wanted", lambda each: each["desiredReplicas"] == minimum)
-        decided = time.monotonic() - began
-        self._until_status(f"{minimum} ready", lambda each: each["readyReplicas"] == minimum)
-        ready = time.monotonic() - began
+        count = str(minimum)
+        wanted = self._statuses.until("wanted", lambda each: each.desired == count, began)
+        ready = self._statuses.until("ready", lambda each: each.ready == count, began)
         self.watcher.brought(SANDBOX, revision, began)
-        return Effect(revision, decided, ready)
+        return Effect(revision, wanted.at - began, ready.at - began)
 
     def rewrite(self, before: str, after: str, health: str) -> list[str]:
         """Commit another text of the plugin, and wait for a health; return all on the way."""
         template = self._template()
+
+        def rolling() -> bool:
+            return bool(self._template() != template)
+
         self._git.replace(f"{FOLDER}/hello.py", before, after)
-        return self._change(
-            "Another text of the plugin", health, lambda: self._template() != template
-        )
+        began = self._bring("Another text of the plugin")
+        until("another template", rolling, seconds=SECONDS)
+        if health == "Healthy":
+            words = ("-n", SANDBOX, f"deployment/{SANDBOX}", "--timeout=120s")
+            self._kubectl("rollout", "status", *words, timeout=150)
+        return self._healths(began, health)
 
     def operate(self, mode: str, health: str) -> list[str]:
         """Commit an operating mode, and wait for a health; return all on the way."""
         self._edit(operatingMode=mode)
-        return self._change(f"Operating mode {mode}", health, lambda: True)
+        return self._healths(self._bring(f"Operating mode {mode}"), health)
 
     def override(self, count: int) -> str:
         """Scale by hand while Git watches, then end it as the condition says.
@@ -148,14 +158,16 @@ class Story:
             The condition's message while the number was set by hand.
 
         """
+        began = time.monotonic()
         self._kubectl("scale", f"psb/{SANDBOX}", "-n", SANDBOX, f"--replicas={count}")
-        self._until_status(f"{count} ready", lambda each: each["readyReplicas"] == count)
+        self._statuses.until(f"{count} ready", lambda each: each.ready == str(count), began)
         held = sandboxes.conditions(self._kubectl, SANDBOX, SANDBOX)["ScalingActive"]
         assert (held["status"], held["reason"]) == ("False", "ManualReplicas"), held
         self._compare()
         words = shlex.split(held["message"][held["message"].index("kubectl patch") :])
+        began = time.monotonic()
         self._kubectl(*words[1:])
-        self._until_active("FollowsLoad")
+        self._statuses.until("the load again", lambda each: each.active == "FollowsLoad", began)
         self._compare()
         return str(held["message"])
 
@@ -172,8 +184,14 @@ class Story:
         self._edit(scaling={"maxReplicas": 8, "metrics": [{"type": "Contexts", "target": 1}]})
         began, revision = self._commit("A pod for each context", refresh=True)
         self.watcher.brought(SANDBOX, revision, began)
-        self._until_status(f"{contexts} ready", lambda each: each["readyReplicas"] == contexts)
-        return revision, self._status()["scaling"]["lastDecision"]
+        count = str(contexts)
+        self._statuses.until(f"{count} ready", lambda each: each.ready == count, began)
+        body = self._kubectl.get("psb", SANDBOX, "-n", SANDBOX)
+        return revision, body["status"]["scaling"]["lastDecision"]
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._watches.close()
 
     def leave(self) -> None:
         """Delete the one Application and with it all that it made, the kind excepted."""
@@ -186,27 +204,24 @@ class Story:
         body["spec"] |= spec
         self._git.write(path, yaml.safe_dump(body))
 
-    def _change(self, message: str, health: str, begun: Callable[[], bool]) -> list[str]:
+    def _bring(self, message: str) -> float:
+        """Commit, and wait until Argo CD has brought it; return when it was committed."""
         began, revision = self._commit(message, refresh=True)
         self.watcher.brought(SANDBOX, revision, began)
-        until("the operator's answer", begun, seconds=SECONDS)
+        return began
+
+    def _healths(self, began: float, health: str) -> list[str]:
+        """Wait for a health that speaks of the sandbox as it is now; return all since then."""
         self.watcher.until(
             SANDBOX,
             health,
-            lambda view: view.health == health and self._current(),
+            lambda view: view.health == health and self._statuses.calm,
             seconds=SECONDS,
         )
         return self.watcher.healths(SANDBOX, began)
 
     def _template(self) -> Any:
         return self._kubectl.get("deployment", SANDBOX, "-n", SANDBOX)["spec"]["template"]
-
-    def _current(self) -> bool:
-        """Whether the status speaks of the sandbox as it is now, and no roll-out is under way."""
-        body = self._kubectl.get("psb", SANDBOX, "-n", SANDBOX)
-        conditions = {each["type"]: each["status"] for each in body["status"]["conditions"]}
-        seen = body["status"]["observedGeneration"] == body["metadata"]["generation"]
-        return bool(seen and conditions["Reconciling"] == "False")
 
     def _commit(self, message: str, *, refresh: bool) -> tuple[float, str]:
         began, revision = time.monotonic(), self._git.commit(message)
@@ -238,19 +253,6 @@ class Story:
             since = (since or view.at) if view.health == "Healthy" else 0.0
         return since
 
-    def _status(self) -> Any:
-        return self._kubectl.get("psb", SANDBOX, "-n", SANDBOX)["status"]
-
-    def _until_status(self, what: str, holds: Callable[[Any], bool]) -> None:
-        until(what, lambda: holds(self._status()), seconds=SECONDS)
-
-    def _until_active(self, reason: str) -> None:
-        def active() -> bool:
-            found = sandboxes.conditions(self._kubectl, SANDBOX, SANDBOX)
-            return bool(found["ScalingActive"]["reason"] == reason)
-
-        until(reason, active, seconds=SECONDS)
-
 
 def clear(kubectl: Kubectl) -> None:
     """Make the cluster one that knows nothing of us: no kind, no operator, no Application."""
@@ -263,5 +265,4 @@ def clear(kubectl: Kubectl) -> None:
             kubectl.delete("crd", f"{kind}.argoproj.io")
     platform.uninstall(kubectl)
     kubectl.delete("crd", KIND)
-    for name in (SANDBOX, platform.NAMESPACE, NAMESPACE):
-        kubectl.delete("namespace", name)
+    kubectl.delete("namespace", SANDBOX, platform.NAMESPACE, NAMESPACE)

@@ -8,7 +8,7 @@ from tests.bed.platform import Platform
 from tests.gitops import tour
 from tests.gitops.story import GREETING, SANDBOX
 
-pytestmark = pytest.mark.pods
+pytestmark = [pytest.mark.pods, pytest.mark.timeout(900)]
 
 
 def test_a_sandbox_lives_by_commits_alone_and_argo_cd_shows_how_it_is(cluster: Platform) -> None:

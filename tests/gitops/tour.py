@@ -37,9 +37,10 @@ def told(cluster: Platform, poll: int | None = None) -> Iterator[Story]:
             argocd(cluster.kubectl, Path(scratch) / "argocd", poll) as argo,
             watching(cluster.kubectl) as watcher,
         ):
-            telling = Story(cluster, argo, watcher, Repository(Path(scratch) / "git"))
-            telling.stock()
-            yield telling
+            repository = Repository(Path(scratch) / "git")
+            with contextlib.closing(Story(cluster, argo, watcher, repository)) as telling:
+                telling.stock()
+                yield telling
     finally:
         story.clear(cluster.kubectl)
 
