@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pluginsandbox.api.model import ListMap, Model
+from pluginsandbox.api.model import ListMap, Model, Rule
 from pluginsandbox.api.names import Int32
 from pluginsandbox.api.network import NetworkSettings
 from pluginsandbox.api.plugin import Plugin
 from pluginsandbox.api.pod import PodSettings
-from pluginsandbox.api.quantity import Between, Bytes, Cpu
+from pluginsandbox.api.quantity import Between, Bytes, Cpu, parse_millicores
 from pluginsandbox.api.scaling import Scaling
 
 Confinement = Literal["Strict", "BestEffort"]
@@ -48,6 +48,22 @@ class Resources(Model):
 
     requests: ResourceRequests = ResourceRequests()
     limits: ResourceLimits = ResourceLimits()
+
+    rules = (
+        Rule(
+            cel="!has(self.requests) || !has(self.limits) || !has(self.requests.cpu)"
+            " || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu))"
+            " || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu))"
+            ".compareTo(quantity(string(self.limits.cpu))) <= 0",
+            check=lambda item: (
+                item.requests.cpu is None
+                or item.limits.cpu is None
+                or parse_millicores(item.requests.cpu) <= parse_millicores(item.limits.cpu)
+            ),
+            message="requests.cpu must be at most limits.cpu",
+            field=".requests.cpu",
+        ),
+    )
 
 
 class HostSettings(Model):

@@ -110,6 +110,12 @@ SIZES = (
         "SpecInvalid",
     ),
     Try("ask for 257 processors", SCHEMA, {"host.resources.limits.cpu": "257"}, "cpu must be"),
+    Try(
+        "set aside more processors than it may use",
+        SCHEMA,
+        {"host.resources.requests.cpu": 1, "host.resources.limits.cpu": "500m"},
+        "requests.cpu must be at most limits.cpu",
+    ),
     Try("leave for an hour and a second", SCHEMA, {"host.terminationGraceSeconds": 3601}, "3600"),
     Try(
         "have a call last for ever",

@@ -46,6 +46,11 @@ BAD = (
     Bad("cpu in words", {"host.resources.requests.cpu": "two"}, "should match", "must match"),
     Bad("too little cpu", {"host.resources.limits.cpu": "1m"}, "cpu must be from 10m to 256"),
     Bad(
+        "more cpu asked for than allowed",
+        {"host.resources.requests.cpu": 1, "host.resources.limits.cpu": "500m"},
+        "requests.cpu must be at most limits.cpu",
+    ),
+    Bad(
         "memory request too small",
         {"host.resources.requests.memory": "1k"},
         "memory must be from 1Mi to 4096Gi",

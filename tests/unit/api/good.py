@@ -82,6 +82,10 @@ GOOD = (
         },
     ),
     Good("processors as a number", {"host.resources.limits.cpu": 2}),
+    Good(
+        "as many processors asked for as allowed, written differently",
+        {"host.resources.requests.cpu": "500m", "host.resources.limits.cpu": "0.5"},
+    ),
     Good("no queue", {"host": {"queueTimeoutMilliseconds": 0, "maxQueuedCalls": 0}}),
     Good("best effort", {"host": {"confinement": "BestEffort", "warmWorkers": 0}}),
     Good("labels", {"pod.labels": {"team": "shop", "shop.example/tier": "", "k8s.iox/a": "b"}}),

@@ -311,3 +311,11 @@ def test_an_unmanaged_network_has_no_policy() -> None:
 
 def test_hashes_do_not_depend_on_the_order_of_keys() -> None:
     assert hash_of({"a": 1, "b": [{"c": 2, "d": 3}]}) == hash_of({"b": [{"d": 3, "c": 2}], "a": 1})
+
+
+def test_a_pod_asks_for_no_more_processors_than_its_author_lets_it_use() -> None:
+    generous = Settings.model_validate({"cpuRequest": "250m"})
+    few = made(settings=generous, host={"resources": {"limits": {"cpu": "0.01"}}})
+    for manifest, asked in ((few, "0.01"), (made(settings=generous), "250m")):
+        (container,) = pod_of(manifest)["containers"]
+        assert container["resources"]["requests"]["cpu"] == asked

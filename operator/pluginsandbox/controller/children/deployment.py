@@ -12,6 +12,7 @@ from typing import Any
 from pluginsandbox.api import paths
 from pluginsandbox.api.host_config import CONFIG_FILE
 from pluginsandbox.api.plugin import Plugin, PluginSecret
+from pluginsandbox.api.quantity import parse_millicores
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children.common import (
@@ -162,7 +163,8 @@ def _resources(sandbox: PluginSandbox, settings: Settings, budget: Budget) -> di
     asked = sandbox.spec.host.resources
     limits = {"memory": quantity(budget.limit)}
     limits |= {"cpu": asked.limits.cpu} if asked.limits.cpu else {}
-    cpu = asked.requests.cpu or settings.cpu_request
+    at_most = (each for each in (settings.cpu_request, asked.limits.cpu) if each)
+    cpu = asked.requests.cpu or min(at_most, key=parse_millicores)
     return {"requests": {"cpu": cpu, "memory": quantity(budget.request)}, "limits": limits}
 
 
