@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 FRAMES ?= 10000000
 WHERE ?= laptop
 
-.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk check format generate lock bench bench-control bench-scalers bench-scaling churn rolling surge peers demo-gitops demo-gitops-down take-over drift-watch cluster cluster-down images clean
+.PHONY: help setup demo demo-down test test-unit hostile fuzz chaos handover drift outages outage-pods soak walk rbac check format generate lock bench bench-control bench-scalers bench-scaling churn rolling surge peers demo-gitops demo-gitops-down take-over drift-watch cluster cluster-down images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ outage-pods: setup ## Kill API server, etcd and kubelet under real pods that are
 MINUTES ?= 30
 soak: setup ## Steady churn for MINUTES=30: the operator's memory, descriptors and queue
 	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES)
+
+rbac: setup ## Take each of the operator's rights away and see a check fail, then all of them in place
+	@RIGHTS=all $(BIN)/python -m pytest tests/integration/operator/test_rights.py
 
 TRANSITIONS ?= 2000
 walk: setup ## Walk through TRANSITIONS random specs; after each a fresh sandbox must have the same children

@@ -16,6 +16,7 @@ GENERATORS = (
     "tests.manifests",
     "tests.hostile.table",
     "tests.deputy.table",
+    "tests.rights.table",
     "tests.bench.traces",
 )
 

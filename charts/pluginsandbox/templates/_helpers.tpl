@@ -118,7 +118,7 @@ allow:
   verbs: [create]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- if .Values.scaling.choosePods }}
 # Only an annotation is written: which pods go first when there are to be fewer.
 - apiGroups: [""]

@@ -32,7 +32,11 @@ async def make(bed: Bed, namespace: str, name: str, folder: Path) -> Path:
 
 
 async def grant(
-    bed: Bed, account: tuple[str, str], rules: list[dict[str, Any]], namespace: str = ""
+    bed: Bed,
+    account: tuple[str, str],
+    rules: list[dict[str, Any]],
+    namespace: str = "",
+    part: str = "",
 ) -> None:
     """Give an account rights, or others than before.
 
@@ -41,10 +45,11 @@ async def grant(
         account: Namespace and name.
         rules: Of a Role.
         namespace: Where they hold; empty: everywhere.
+        part: Told apart from the account's other rights there.
 
     """
     role, binding = (ROLE, ROLE_BINDING) if namespace else (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
-    name = "-".join(account)
+    name = "-".join((*account, part)).rstrip("-")
     home, who = account
     subject = {"kind": "ServiceAccount", "name": who, "namespace": home}
     reference = {"apiGroup": RBAC, "kind": role.name, "name": name}
