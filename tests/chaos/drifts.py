@@ -117,6 +117,7 @@ class Drift:
         except TimeoutError:
             took = float("inf")
         self.seconds.setdefault(f"{child.label} {act}", []).append(took)
+        say(f"{number}: {child.label} {act}: {took:.2f} s")
         words = (child.kind.name, "deleted") if act == "deleted" else (child.field, manager)
         with contextlib.suppress(TimeoutError):
             await eventually("an event", lambda: self._told(words), seconds=PATIENCE_SECONDS)
@@ -159,7 +160,7 @@ async def measure(bed: Bed, count: int) -> Drift:
     await bed.put(sandbox(replicas=2))
     for number in range(NEIGHBOURS):
         await bed.put(sandbox(name=f"neighbour-{number}"))
-    await bed.until("PluginsLoaded", "True", seconds=60)
+    await bed.until("PluginsLoaded", "True", seconds=180)
     await asyncio.sleep(5)  # the neighbours come to rest
     drift = Drift(bed)
     turns = itertools.cycle(itertools.product(ACTS, CHILDREN))

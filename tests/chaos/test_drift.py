@@ -76,6 +76,23 @@ async def test_a_deleted_child_is_made_again_and_told(bed: Bed, kind: Kind) -> N
         assert counted(operator, kind) == 1
 
 
+async def test_a_snapshot_whose_label_was_changed_is_put_right_though_no_watch_shows_it(
+    bed: Bed,
+) -> None:
+    async with bed.operator():
+        await up(bed)
+        (snapshot,) = await bed.find(kinds.CONFIG_MAP)
+        name, labels = snapshot["metadata"]["name"], snapshot["metadata"]["labels"]
+        theirs = {"metadata": {"labels": {kinds.SOURCE_LABEL: "theirs"}}}
+        await bed.api.merge(kinds.CONFIG_MAP, bed.namespace, name, theirs)
+
+        async def undone() -> bool:
+            live = await bed.get(kinds.CONFIG_MAP, name)
+            return live is not None and live["metadata"]["labels"] == labels
+
+        await eventually("its label", undone)
+
+
 MARK = {"metadata": {"annotations": {"example.com/theirs": "yes"}}}
 SIDECAR = {"name": "sidecar", "image": "pluginsandbox-test.invalid/sidecar:none"}
 BESIDE: dict[Kind, dict[str, Any]] = {

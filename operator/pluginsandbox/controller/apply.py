@@ -298,10 +298,12 @@ class Applier:
         """Find out what has the name of something that we wanted to make."""
         metadata = await self._cluster.get_metadata(kind, key.namespace, name)
         labels = (metadata or {"metadata": {}})["metadata"].get("labels") or {}
-        if SANDBOX_LABEL not in labels:
+        if SANDBOX_LABEL in labels:
+            body = await self._cluster.get(kind, key.namespace, name)
+            if body is not None:
+                self._store.put(kind, body)
+        if self._store.get(kind, key.namespace, name) is None:  # a watch does not tell of it
             self._taken.setdefault(key, set()).add((kind, name))
-        elif (body := await self._cluster.get(kind, key.namespace, name)) is not None:
-            self._store.put(kind, body)
 
     async def _look_again(self, kind: Kind, live: Body) -> None:
         """Read an object that is not as it was seen, then its sandbox.
