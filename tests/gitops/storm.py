@@ -21,13 +21,15 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.cluster import MERGE
 from pluginsandbox.controller.kinds import Kind
 from pluginsandbox.controller.operator import Operator
+from tests.bed.kubectl import Kubectl, until
 from tests.cluster.progress import say
 from tests.gitops import owned
 from tests.gitops.applications import Watcher, application, watching
 from tests.gitops.argocd import NAMESPACE, REFRESH, ArgoCD
 from tests.gitops.owned import Owned
 from tests.gitops.repository import Repository
-from tests.integration.operator.bed import Bed, eventually, install_kind, sandbox, source
+from tests.integration.operator.bed import Bed, eventually, sandbox, source
+from tests.manifests import copies
 
 APPLICATION = Kind("Application", "argoproj.io", "v1alpha1", "applications")
 FOLDER = "sandboxes"
@@ -273,10 +275,9 @@ def _settled(status: dict[str, Any], count: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def bed(argo: ArgoCD, namespace: str) -> AsyncIterator[Bed]:
-    """Make a namespace with the kind installed, a kubelet and hosts."""
+    """Make a namespace with a kubelet and hosts."""
     made = Bed(argo.kubectl.kubeconfig, namespace)
     async with made.open() as opened:
-        await install_kind(opened.api)
         await opened.make_namespace()
         async with opened.kubelet.run(), opened.hosts.run():
             yield opened
@@ -298,6 +299,7 @@ async def storm(
         What came of each, and last what Argo CD's watcher says where something must drift.
 
     """
+    _install_kind(argo.kubectl)
     with watching(argo.kubectl) as watcher:
 
         async def one(name: str, *, server_side: bool) -> Report:
@@ -311,6 +313,13 @@ async def storm(
             one("server-side", server_side=True),
             _control(argo, watcher, folder),
         )
+
+
+def _install_kind(kubectl: Kubectl) -> None:
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", copies.CRD)
+    # It fails while the kind is so new that it has no conditions.
+    wait = ("wait", "--for=condition=Established", "-f", copies.CRD)
+    until("the kind", lambda: kubectl(*wait), seconds=SECONDS)
 
 
 async def _control(argo: ArgoCD, watcher: Watcher, folder: Path) -> Report:
