@@ -239,7 +239,7 @@ class Applier:
             repair, live = await self._changed(kind, live, compared)
             repairs = [repair]
         answer = trim(kind, await self._send(key, kind, manifest, live))
-        self._store.put(kind, answer)
+        answer = self._stored(kind, answer)
         log.info(
             "applied",
             kind=kind.name,
@@ -251,6 +251,14 @@ class Applier:
         # Be it otherwise than asked for: who rewrites it on its way would do so for ever.
         settled[at] = wanted, drift.said(answer)
         return repairs
+
+    def _stored(self, kind: Kind, answer: Body) -> Body:
+        """Put an answer into the store; return what the store has of it, to keep it only once."""
+        self._store.put(kind, answer)
+        metadata = answer["metadata"]
+        known = self._store.get(kind, metadata["namespace"], metadata["name"]) or answer
+        same = known["metadata"]["resourceVersion"] == metadata["resourceVersion"]
+        return known if same else answer
 
     async def _changed(self, kind: Kind, live: Body, compared: Manifest) -> tuple[Repair, Body]:
         """Return what somebody else did to a child that was as it should be, and the child.

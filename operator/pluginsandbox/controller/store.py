@@ -215,11 +215,15 @@ def _share(old: Body, new: Body) -> bool:
     for part, value in new.items():
         if part == "metadata":
             changed |= {**old[part], "resourceVersion": ""} != {**value, "resourceVersion": ""}
-        elif old.get(part) == value:
-            new[part] = old[part]
+            new[part] = {name: _kept(old[part].get(name), each) for name, each in value.items()}
         else:
-            changed = True
+            new[part] = _kept(old.get(part), value)
+            changed |= new[part] is not old.get(part)
     return not changed
+
+
+def _kept(old: Any, new: Any) -> Any:
+    return old if old == new else new
 
 
 def applied(body: Mapping[str, Any]) -> str:
