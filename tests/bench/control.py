@@ -122,14 +122,19 @@ async def _measure(
     measured = Measured(told.name)
     if not told.command:
         await _rates(measured, load, rates, None)
+        await _search(measured, load, None)
         return measured
     async with operators.running(told, plane) as operator:
-        with contextlib.suppress(TimeoutError):
-            await operator.caught_up()
+        await operator.caught_up()
         await _rates(measured, load, rates, operator)
     slow = {name for each in measured.results if each.rate <= 10 for name in each.names}
     measured.last_write = operators.last_write_seconds(plane.audit_log, slow)
-    for number in most:
+    for number in most[:1]:  # before the search makes more of them
+        measured.restarts.append(await _restart(told, plane, load, number))
+    async with operators.running(told, plane) as operator:
+        await operator.caught_up(load.made)
+        await _search(measured, load, operator)
+    for number in most[1:]:
         measured.restarts.append(await _restart(told, plane, load, number))
     return measured
 
@@ -153,11 +158,15 @@ async def _restart(told: Subject, plane: KwokPlane, load: Load, number: int) -> 
 async def _rates(
     measured: Measured, load: Load, rates: Sequence[float], operator: Running | None
 ) -> None:
-    """Try the rates, then those in between or above for the highest that is held."""
+    """Try rates until one is not held."""
     for rate in rates:
         await _try(measured, load, rate, SECONDS, operator)
         if not measured.results[-1].held:
             break
+
+
+async def _search(measured: Measured, load: Load, operator: Running | None) -> None:
+    """Try rates in between or above for the highest that is held."""
     for _ in range(SEARCH_STEPS):
         held = max((each.rate for each in measured.results if each.held), default=0.0)
         lost = min((each.rate for each in measured.results if not each.held), default=0.0)
