@@ -43,6 +43,8 @@ POLICY: dict[str, Any] = {
     "rates": {"downPercent": 100},
 }
 SECONDS = 120.0
+LEAST_ROUNDS = 2
+"""So that everything that a round may bring has come once."""
 
 
 @dataclasses.dataclass
@@ -108,13 +110,15 @@ class Storm:
         turns = itertools.cycle((self._roll_out, self._crash, self._meddle, self._replace))
         with owned.watching(self._argo.kubectl, self._bed.namespace) as seen:
             await self._settle(1)
-            while self.decisions < decisions:
+            for rounds in itertools.count(1):
                 await self._surge()
                 for turn in itertools.islice(turns, 2):
                     await turn()
                     await self._settle(1)
                 elapsed = time.monotonic() - began
                 say(f"{self._name}: {self.decisions} of {decisions} decisions, {elapsed:.0f} s")
+                if self.decisions >= decisions and rounds >= LEAST_ROUNDS:
+                    break
             await self._end(seen)
         self.report.seconds = time.monotonic() - began
         return self.report
