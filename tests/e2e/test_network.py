@@ -1,0 +1,82 @@
+"""The managed NetworkPolicy does what it says, on real pods of a cluster that enforces it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.bed import caller, pods, sandboxes
+from tests.bed.kubectl import Kubectl, until
+from tests.bed.platform import Platform
+from tests.cluster.choice import choose
+from tests.e2e.conftest import fresh_namespace, ready
+
+pytestmark = pytest.mark.pods
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
+    print("open")
+except OSError as error:
+    print(type(error).__name__)
+"""
+OPEN, SHUT = "open", "TimeoutError"
+Try = Callable[[str, int], str]
+
+
+@pytest.fixture
+def elsewhere(operator: Platform) -> Iterator[str]:
+    """Another namespace."""
+    with fresh_namespace(operator.kubectl) as name:
+        yield name
+
+
+def started(kubectl: Kubectl, namespace: str, image: str) -> Callable[[str, int], str]:
+    """Start a pod that is no sandbox's; return a way to connect from it."""
+    kubectl.apply(json.dumps(caller.pod(namespace, image, name="friend", labels={})))
+    kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/friend", "--timeout=60s")
+    return lambda address, port: _connects(kubectl, namespace, "friend", address, port)
+
+
+def _connects(kubectl: Kubectl, namespace: str, pod: str, address: str, port: int) -> str:
+    return pods.python(kubectl, namespace, pod, CONNECT, address, str(port)).strip()
+
+
+def _settles(what: str, connect: Try, address: str, ports: dict[int, str]) -> None:
+    def met() -> bool:
+        return {port: connect(address, port) for port in ports} == ports
+
+    until(what, met)
+
+
+def test_only_whom_the_sandbox_lets_in_gets_in_and_nothing_gets_out(
+    operator: Platform, namespace: str, elsewhere: str
+) -> None:
+    if choose().kind == "user":
+        pytest.skip("whether your cluster enforces NetworkPolicies is yours to know")
+    kubectl, image = operator.kubectl, operator.operator.name
+    sandboxes.apply(kubectl, namespace, *sandboxes.counter())
+    ready(kubectl, namespace, "counter")
+    near, far = (started(kubectl, each, image) for each in (namespace, elsewhere))
+    (host,) = pods.of(kubectl, namespace, "counter")
+    address = host["status"]["podIP"]
+    _settles(
+        "a neighbour gets in at 8080 alone", near, address, {8080: OPEN, 8082: SHUT, 9090: SHUT}
+    )
+    _settles("others do not", far, address, {8080: SHUT, 8082: SHUT, 9090: SHUT})
+
+    team = {"matchLabels": {"kubernetes.io/metadata.name": elsewhere}}
+    network: Any = {"allowFrom": [{"namespaceSelector": team}]}
+    sandboxes.apply(kubectl, namespace, *sandboxes.counter(network=network))
+    _settles("those it names get in", far, address, {8080: OPEN, 8082: SHUT, 9090: SHUT})
+    _settles("and only they", near, address, {8080: SHUT, 8082: SHUT, 9090: SHUT})
+
+    inside = pods.name_of(host)
+    stranger = kubectl.get("pod", "friend", "-n", elsewhere)["status"]["podIP"]
+    server = kubectl.get("service", "kubernetes", "-n", "default")["spec"]["clusterIP"]
+    for target, port in ((stranger, 8080), (server, 443)):
+        assert _connects(kubectl, namespace, inside, target, port) == SHUT
