@@ -19,7 +19,7 @@ from pluginsandbox.api.sandbox import REVISION_ANNOTATION
 from pluginsandbox.api.scaling import Scaling
 from pluginsandbox.api.status import LastDecision
 from pluginsandbox.autoscaler.core import Autoscaler, Seen
-from pluginsandbox.autoscaler.decide import Answer, Direction, Limit
+from pluginsandbox.autoscaler.decide import Answer, Direction, Limit, Pods
 from pluginsandbox.autoscaler.record import inputs
 from pluginsandbox.autoscaler.sample import history
 from pluginsandbox.controller import explain, kinds, leaving, pod_counts
@@ -152,6 +152,7 @@ class Scaler:
             return
         now = self._wall()
         pods = pod_counts.count(live, self._store.owned(kinds.POD, key), now)
+        pods = self._before_policy(key, policy, pods)
         state = self._state(key, policy, told, len(ready), pods.start_milliseconds)
         sample = newest(told, asked=len(some), pods=len(ready))
         told_now = {uid: samples[-1].contexts for uid, samples in told.items()}
@@ -159,6 +160,17 @@ class Scaler:
         state.contexts = {uid: n for uid, n in (state.contexts | told_now).items() if uid in uids}
         seen = state.core.tick(int(now.timestamp()), sample, pods)
         self._take(key, body, state, seen)
+
+    def _before_policy(self, key: Key, policy: Scaling, pods: Pods) -> Pods:
+        """Return the pods as they were wanted before a new policy.
+
+        Its bounds may hold already, by a reconcile that came first; to keep them is a step all the
+        same, and Git's.
+        """
+        state = self._states.get(key)
+        if state is None or state.policy == policy or state.answer is None:
+            return pods
+        return dataclasses.replace(pods, requested=state.answer.desired)
 
     def _state(
         self, key: Key, policy: Scaling, told: Told, pods: int, start_milliseconds: int

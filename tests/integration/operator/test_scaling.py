@@ -113,6 +113,22 @@ async def test_a_number_set_by_hand_holds_until_it_is_taken_away(bed: Bed) -> No
         await bed.until("ScalingActive", "True", "FollowsLoad")
 
 
+async def test_a_raised_minimum_is_a_decision(bed: Bed) -> None:
+    async with bed.operator():
+        await bed.put(source())
+        await bed.put(sandbox(scaling=POLICY))
+        await pods(bed, 1)
+        await bed.until("ScalingActive", "True", "FollowsLoad")
+        await bed.put(sandbox(scaling=POLICY | {"minReplicas": 3}))
+        await pods(bed, 3)
+
+        async def told() -> bool:
+            made = await last(bed)
+            return (made.get("from"), made.get("to"), made.get("reason")) == (1, 3, "Minimum")
+
+        await eventually("a decision", told)
+
+
 async def test_hosts_that_lie_or_cannot_be_read_never_move_the_number(bed: Bed) -> None:
     async with bed.operator():
         await bed.put(source())
