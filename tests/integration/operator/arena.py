@@ -131,9 +131,21 @@ class Arena:
             self._bed.operator(settings, operator, namespaces=()),
         ):
             await self._neighbour()
-            yield self
+            try:
+                yield self
+            finally:
+                await self._let_go()
         for namespace in (self._vault, self._home):
             await self._bed.write("DELETE", kinds.NAMESPACE.path("", namespace), {})
+
+    async def _let_go(self) -> None:
+        """Take finalizers off: what never goes would keep its kind from going, too."""
+        for body in await self._bed.find(kinds.SANDBOX, ""):
+            metadata = body["metadata"]
+            if metadata.get("finalizers"):
+                path = kinds.SANDBOX.path(metadata["namespace"], metadata["name"])
+                free = {"metadata": {"finalizers": None}}
+                await self._bed.write("PATCH", path, free, "application/merge-patch+json")
 
     def _settings(self, granted: tuple[str, ...]) -> Settings:
         here = {"matchLabels": {"kubernetes.io/metadata.name": self._bed.namespace}}
