@@ -1,7 +1,7 @@
 """Keeps one pod in touch with the others: who is there, who went, who knows what.
 
 Once a second it reads the keys and resolves the name of all; it greets whom it does not know, and
-a few of the others in turn. What it learns goes to its node; when a home has become responsible for
+two of the others in turn. What it learns goes to its node; when a home has become responsible for
 more, it asks the members what they hold. Whoever's connection is refused twice has ended.
 """
 
@@ -26,15 +26,21 @@ TICK_SECONDS = 1.0
 # While this pod has not joined.
 HURRY_SECONDS = 0.25
 ASK_SECONDS = 2.0
-# Greeted in turn each second, so that what one pod missed another tells it.
-ROUND = 8
+ROUND = 2
+"""Greeted in turn each second, so that what one pod missed another tells it. A greeting tells of
+all, so its cost grows with the pods, too: many more would cost dozens of pods a core."""
 REFUSALS = 2
 """One may meet a process that has just been replaced and listens again at once."""
+PATIENCE_SECONDS = 5.0
+"""At most, between two greetings to an address at which no member is heard yet: who is there greets
+by itself, and dozens of pods that start at once would each knock at all the others for ever."""
 # For a pod that DNS named once and names no more.
 SILENT_SECONDS = 5.0
 # For one that DNS has not named yet: longer than name servers keep an old answer.
 UNNAMED_SECONDS = 35.0
-SETTLE_SECONDS = 0.02
+FIRST_SETTLE_SECONDS = 0.02
+LAST_SETTLE_SECONDS = 1.0
+"""While many pods come no two views are equal for long, and to ask more often helps nobody."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +78,12 @@ class Group:
         self._refused: dict[str, int] = {}
         self._silent: dict[str, float] = {}
         """Since when an address does not answer, in seconds."""
+        self._later: dict[str, tuple[float, float]] = {}
+        """When an address where no member is heard is greeted again, and the pause after it."""
         self._told: set[str] = set()
         """Addresses of whose silence the log tells."""
         self._turn = 0
+        self._next_turn = 0.0
         self._wake = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,16 +160,22 @@ class Group:
 
     def _to_greet(self, found: frozenset[str]) -> set[str]:
         """Return whom to greet now: who is new or in doubt, and some of the others in turn."""
-        me = self.node.me.address
+        me, now = self.node.me.address, time.monotonic()
         members = sorted({member.address for member in self.node.view.standings} - {me})
         doubtful = {
             one for one in (*self._refused, *self._silent) if one in found or one in members
         }
         unknown = ({*found, *self._named, *members} - {me}) - self._greeted
-        start = self._turn % len(members) if members else 0
+        early = {one for one, (due, _) in self._later.items() if due > now}
+        return (doubtful | unknown) - (early - set(members)) | self._in_turn(members, now)
+
+    def _in_turn(self, members: list[str], now: float) -> set[str]:
+        if now < self._next_turn or not members:
+            return set()
+        self._next_turn = now + TICK_SECONDS
+        start = self._turn % len(members)
         self._turn += ROUND
-        some = [*members[start:], *members[:start]][:ROUND]
-        return doubtful | unknown | set(some)
+        return set([*members[start:], *members[:start]][:ROUND])
 
     # --- greeting --------------------------------------------------------------------------------
 
@@ -172,19 +187,25 @@ class Group:
         try:
             await self.links.greet(address, ASK_SECONDS)
         except ConnectionRefusedError:
-            self._greeted.discard(address)
+            self._put_off(address)
             self._refused[address] = self._refused.get(address, 0) + 1
             if self._refused[address] >= REFUSALS:
                 self._bury(address, "its connections are refused")
         except (*FAILED, msgspec.MsgspecError) as error:
             if isinstance(error, StrangerError):
                 log.warning("a pod does not take or hold the group's key", address=address)
-            self._greeted.discard(address)
+            self._put_off(address)
             self._refused.pop(address, None)
             self._silent.setdefault(address, time.monotonic())
             self._tell_silence(address)
             if self._vanished(address):
                 self._bury(address, "it is not named any more and does not answer")
+
+    def _put_off(self, address: str) -> None:
+        self._greeted.discard(address)
+        _, pause = self._later.get(address, (0.0, HURRY_SECONDS))
+        longer = min(PATIENCE_SECONDS, 2 * pause)
+        self._later[address] = time.monotonic() + pause, longer
 
     @property
     def silent(self) -> list[str]:
@@ -221,6 +242,7 @@ class Group:
         self._greeted.add(member.address)
         self._refused.pop(member.address, None)
         self._silent.pop(member.address, None)
+        self._later.pop(member.address, None)
         self._told.discard(member.address)
         if self.node.learn(hello.entries()):
             self.changed()
@@ -275,11 +297,13 @@ class Group:
 
     async def _settle(self) -> None:
         """Ask members what they hold, until every one has said it under the view of the moment."""
+        pause = FIRST_SETTLE_SECONDS
         while missing := self.node.unheard():
             await asyncio.gather(*(self._hear(member) for member in sorted(missing)))
             self.on_change()
             if self.node.pending:
-                await asyncio.sleep(SETTLE_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(LAST_SETTLE_SECONDS, 2 * pause)
 
     async def _hear(self, member: Member) -> None:
         view = self.node.view.hash
