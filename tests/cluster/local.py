@@ -73,6 +73,7 @@ class LocalCluster:
             with stage("network, certificates"):
                 layout.state.mkdir(parents=True, exist_ok=True)
                 network.apply()
+                sysctls.make_room(layout)
                 cgroups.create()
                 pki = certs.ensure(layout)
                 start.write_configs(layout, programs)
@@ -102,6 +103,7 @@ class LocalCluster:
                 network.remove()
                 sweep.remove_groups()
                 sysctls.restore(layout)
+                sysctls.give_room_back(layout)
             with stage("files"):
                 sweep.remove_files(layout)
 
