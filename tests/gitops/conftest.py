@@ -10,20 +10,10 @@ import pytest
 from tests.bed.kubectl import Kubectl
 from tests.cluster import tools
 from tests.gitops.argocd import ArgoCD, argocd
-from tests.integration.operator.control_plane import ControlPlane, control_plane
+from tests.integration.operator.control_plane import ControlPlane
+from tests.integration.operator.fixtures import plane
 
-
-@pytest.fixture(scope="session")
-def plane(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[ControlPlane]:
-    """An API server and its controllers, for this session alone."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with (
-        capture.global_and_fixture_disabled(),  # a first build takes minutes: show its progress
-        control_plane(tmp_path_factory.mktemp("gitops")) as running,
-    ):
-        yield running
+__all__ = ["plane"]
 
 
 @pytest.fixture(scope="session")
