@@ -78,23 +78,28 @@ async def _still(plane: KwokPlane) -> int:
 
 @contextlib.asynccontextmanager
 async def _bench(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
-    """Run a control plane with the subject's kind installed."""
+    async with installed(told) as (plane, load), stub_hosts(told.plugins):
+        yield plane, load
+
+
+@contextlib.asynccontextmanager
+async def installed(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
+    """Run a control plane with nodes and the subject's kind, where no host answers yet."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         plane = KwokPlane(Path(folder))
         try:
             await asyncio.to_thread(plane.start)
             api = Cluster(await connection.connect(plane.kubeconfig), OperatorMetrics())
             try:
-                await prepare(api, told)
-                async with stub_hosts(told.plugins):
-                    yield plane, Load(api, told, "default")
+                await _prepare(api, told)
+                yield plane, Load(api, told, "default")
             finally:
                 await api.close()
         finally:
             plane.stop()
 
 
-async def prepare(api: Cluster, told: Subject) -> None:
+async def _prepare(api: Cluster, told: Subject) -> None:
     """Make nodes, and install what the subject needs."""
     await make_nodes(api)
     await eventually("the account", lambda: api.get(ACCOUNT, "default", "default"))

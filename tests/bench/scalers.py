@@ -12,25 +12,19 @@ import contextlib
 import dataclasses
 import math
 import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from pluginsandbox.controller import connection, kinds
+from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children.common import ADMIN_PORT
-from pluginsandbox.controller.cluster import Cluster
-from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 from tests.bed.shell import REPOSITORY
 from tests.bench import control, operators, subject, table
-from tests.bench.arrivals import Load
-from tests.bench.kwok import HOSTS, KwokPlane
+from tests.bench.kwok import HOSTS
 from tests.bench.operators import Running
-from tests.bench.subject import Subject
 
 NUMBER, SECONDS, TURNS = 200, 60, 3
 TURN_SECONDS = 20
@@ -91,7 +85,7 @@ async def run(number: int) -> None:
     told = subject.read(subject.FOLDER / "scaled.yaml")
     stubs = Stubs(told.plugins)
     async with (
-        _plane(told) as (plane, load),
+        control.installed(told) as (plane, load),
         stubs.serve(),
         operators.running(told, plane) as operator,
     ):
@@ -151,22 +145,6 @@ def _percentile(metrics: dict[str, float], count: int) -> float:
 
 def _is_step(write: dict[str, Any]) -> bool:
     return bool((write.get("objectRef") or {}).get("resource") == kinds.DEPLOYMENT.plural)
-
-
-@contextlib.asynccontextmanager
-async def _plane(told: Subject) -> AsyncIterator[tuple[KwokPlane, Load]]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        plane = KwokPlane(Path(folder))
-        try:
-            await asyncio.to_thread(plane.start)
-            api = Cluster(await connection.connect(plane.kubeconfig), OperatorMetrics())
-            try:
-                await control.prepare(api, told)
-                yield plane, Load(api, told, "default")
-            finally:
-                await api.close()
-        finally:
-            plane.stop()
 
 
 def main() -> None:

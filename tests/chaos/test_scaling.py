@@ -18,7 +18,7 @@ from tests.chaos.record import Call
 from tests.chaos.rules import Rule
 from tests.chaos.upstream import Upstream
 from tests.integration.operator.bed import Bed, eventually, sandbox, source
-from tests.integration.operator.test_scaling import POLICY, pods
+from tests.integration.operator.policy import POLICY, pods
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

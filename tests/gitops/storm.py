@@ -29,19 +29,11 @@ from tests.gitops.argocd import NAMESPACE, REFRESH, ArgoCD
 from tests.gitops.owned import Owned
 from tests.gitops.repository import Repository
 from tests.integration.operator.bed import Bed, eventually, sandbox, source
+from tests.integration.operator.policy import POLICY
 from tests.manifests import copies
 
 APPLICATION = Kind("Application", "argoproj.io", "v1alpha1", "applications")
 FOLDER = "sandboxes"
-POLICY: dict[str, Any] = {
-    "minReplicas": 1,
-    "maxReplicas": 4,
-    "metrics": [{"type": "Concurrency", "target": 1}],
-    "stableWindowSeconds": 6,
-    "panicWindowSeconds": 1,
-    "scaleDownDelaySeconds": 1,
-    "rates": {"downPercent": 100},
-}
 SECONDS = 120.0
 LEAST_ROUNDS = 2
 """So that everything that a round may bring has come once."""

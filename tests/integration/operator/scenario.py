@@ -20,7 +20,7 @@ from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.operator import Operator
 from pluginsandbox.controller.settings import Settings
 from tests.integration.operator.bed import SANDBOX, Bed, sandbox, source
-from tests.integration.operator.test_scaling import POLICY
+from tests.integration.operator.policy import POLICY
 from tests.integration.operator.test_trouble import waiting
 from tests.rights import rights
 

@@ -14,7 +14,7 @@ import pytest
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.cluster import APPLY, MERGE
 from tests.integration.operator.bed import SANDBOX, Bed, Body, eventually, sandbox, source
-from tests.integration.operator.test_scaling import POLICY, pods
+from tests.integration.operator.policy import POLICY, pods
 
 pytestmark = pytest.mark.cluster
 

@@ -16,30 +16,11 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.settings import ScalingRights
 from tests.integration.operator.bed import SANDBOX, Bed, Body, eventually, sandbox, source
+from tests.integration.operator.policy import POLICY, pods
 
 pytestmark = pytest.mark.cluster
 
-POLICY: dict[str, Any] = {
-    "minReplicas": 1,
-    "maxReplicas": 4,
-    "metrics": [{"type": "Concurrency", "target": 1}],
-    "stableWindowSeconds": 6,
-    "panicWindowSeconds": 1,
-    "scaleDownDelaySeconds": 1,
-    "rates": {"downPercent": 100},
-}
 MANUAL_END = 'kubectl patch psb shop -n {} --type merge -p \'{{"spec":{{"replicas":null}}}}\''
-
-
-async def pods(bed: Bed, count: int) -> None:
-    """Wait until exactly so many pods are wanted, there and ready."""
-
-    async def there() -> bool:
-        status = await bed.status()
-        numbers = {status.get(name) for name in ("replicas", "readyReplicas", "desiredReplicas")}
-        return numbers == {count}
-
-    await eventually(f"{count} pods", there, seconds=60)
 
 
 async def spec(bed: Bed) -> str:

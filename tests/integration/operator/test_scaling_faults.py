@@ -13,7 +13,7 @@ from pluginsandbox.controller.clocks import Clocks
 from pluginsandbox.controller.errors import PermanentError
 from pluginsandbox.controller.kinds import Kind
 from tests.integration.operator.bed import Bed, Body, eventually, sandbox, source
-from tests.integration.operator.test_scaling import POLICY, pods
+from tests.integration.operator.policy import POLICY, pods
 
 pytestmark = pytest.mark.cluster
 
