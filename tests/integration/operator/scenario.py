@@ -21,7 +21,7 @@ from pluginsandbox.controller.operator import Operator
 from pluginsandbox.controller.settings import Settings
 from tests.integration.operator.bed import SANDBOX, Bed, sandbox, source
 from tests.integration.operator.policy import POLICY
-from tests.integration.operator.test_trouble import waiting
+from tests.integration.operator.test_trouble_pods import waiting
 from tests.rights import rights
 
 OK, FORBIDDEN = 200, 403

@@ -13,7 +13,7 @@ from pluginsandbox.controller import kinds
 from pluginsandbox.controller.errors import PermanentError
 from tests.bed import chart
 from tests.integration.operator.bed import Bed, eventually
-from tests.integration.operator.test_trouble import BINDING, POLICY
+from tests.integration.operator.test_trouble_refused import BINDING, POLICY
 from tests.unit.api.cases import P
 from tests.unit.api.objects import DIGEST, sandbox
 

@@ -11,7 +11,7 @@ from pluginsandbox.api.reasons import Reason
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.explanation import explanation
 from pluginsandbox.controller.observed import Problem, Source
-from tests.unit.controller.test_status import COUNTS, Life, done, fresh
+from tests.unit.controller.lives import COUNTS, Life, done, fresh
 from tests.unit.controller.worlds import KEY, live, observed, pod, sandbox
 
 

@@ -11,69 +11,26 @@ import pytest
 from pluginsandbox.api.reasons import Reason
 from pluginsandbox.api.status import SandboxStatus
 from pluginsandbox.controller import kinds
-from pluginsandbox.controller.children.deployment import template_hash
-from pluginsandbox.controller.decide import Decision, decide
-from pluginsandbox.controller.observed import Observed, Problem
-from pluginsandbox.controller.rollout import Memory, standing
-from pluginsandbox.controller.status import recheck_seconds, report, trouble, unreadable
-from pluginsandbox.controller.trim import Body
-from tests.integration.operator import rules
+from pluginsandbox.controller.decide import decide
+from pluginsandbox.controller.observed import Problem
+from pluginsandbox.controller.rollout import Memory
+from pluginsandbox.controller.status import trouble, unreadable
 from tests.integration.operator.rules import kstatus
+from tests.unit.controller.lives import COUNTS, Life, done, fresh, told_by
 from tests.unit.controller.worlds import (
     KEY,
     NOW,
     SETTINGS,
     live,
-    observed,
     pod,
     rolled_out,
     sandbox,
-    told,
 )
 
 TROUBLE = Problem(Reason.REQUEST_REFUSED, "no")
+
+
 EDIT = Problem(Reason.NAME_CONFLICT, "taken", edit=True)
-
-
-class Life:
-    """One sandbox under one operator process, as the status sees it."""
-
-    def __init__(self, world: Observed, decision: Decision) -> None:
-        self.world = world
-        self.decision = decision
-        self.memory = Memory()
-        self.recheck: float | None = None
-
-    def look(self, *blocking: Problem, later: float = 0.0, **changes: Any) -> dict[str, Any]:
-        """Report once, so many seconds later; the next look sees what was written."""
-        now = self.world.now + dt.timedelta(seconds=later)
-        self.world = dataclasses.replace(self.world, now=now, **changes)
-        stands = standing(self.memory, self.world, self.decision, blocking)
-        found = report(self.world, self.decision, blocking, stands)
-        self.recheck = recheck_seconds(stands, found, now)
-        generation = self.world.sandbox.metadata.generation
-        assert not list(rules.broken(self.world.status, found.dump(), generation))
-        self.world = dataclasses.replace(self.world, status=found.dump())
-        return found.dump()
-
-    def deployment(self, **status: Any) -> dict[tuple[kinds.Kind, str], Body]:
-        return {(kinds.DEPLOYMENT, KEY.name): live(self.decision, **status)}
-
-
-def fresh(**spec: Any) -> Life:
-    world = observed(sandbox(**spec))
-    return Life(world, decide(world, SETTINGS))
-
-
-def done(**spec: Any) -> Life:
-    return Life(*rolled_out(sandbox(**spec)))
-
-
-def told_by(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
-
-
-COUNTS = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "observedGeneration": 2}
 
 
 def test_a_new_sandbox_is_in_progress_and_all_conditions_are_there() -> None:
@@ -245,154 +202,6 @@ def test_the_same_look_gives_the_same_status() -> None:
     assert life.look() == life.look(later=3600)
 
 
-def unready(life: Life, **parts: Any) -> dict[str, Any]:
-    """Return what is reported of a new sandbox whose one pod is not ready."""
-    deployment = life.deployment(**COUNTS | {"readyReplicas": 0})
-    waiting = pod(life.decision.template, ready=False, **parts)
-    return life.look(children=deployment, pods=(waiting,))
-
-
-@pytest.mark.parametrize(
-    ("parts", "reason", "word"),
-    [
-        (
-            {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}},
-            "ImagePullFailed",
-            "not found",
-        ),
-        (
-            {"state": {"waiting": {"reason": "RunContainerError", "message": "exec"}}},
-            "PodCrashing",
-            "exec",
-        ),
-        (
-            {"state": {"terminated": {"exitCode": 3, "reason": "Error"}}},
-            "PodCrashing",
-            "kubectl logs --previous shop-1",
-        ),
-        (
-            {"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
-            "PodCrashing",
-            "memory",
-        ),
-        (
-            {
-                "status": {
-                    "conditions": [
-                        {
-                            "type": "PodScheduled",
-                            "status": "False",
-                            "reason": "Unschedulable",
-                            "message": "0/3 nodes",
-                        }
-                    ]
-                },
-                "state": {},
-            },
-            "Unschedulable",
-            "0/3 nodes",
-        ),
-    ],
-)
-def test_a_pod_that_does_not_get_ready_is_explained(
-    parts: dict[str, Any], reason: str, word: str
-) -> None:
-    status = unready(fresh(), **parts)
-    message = next(
-        each["message"] for each in status["conditions"] if each["type"] == "Reconciling"
-    )
-    assert told_by(status)["Reconciling"] == ("True", reason)
-    assert word in message
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ('pods "x" is forbidden: exceeded quota: small', "QuotaExceeded"),
-        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "PodRefused"),
-        ('admission webhook "w" denied the request', "PodRefused"),
-    ],
-)
-def test_a_refused_pod_is_explained(message: str, reason: str) -> None:
-    life = fresh()
-    failure = {"type": "ReplicaFailure", "status": "True", "message": message}
-    status = life.look(children=life.deployment(observedGeneration=2, conditions=[failure]))
-    assert told_by(status)["Reconciling"] == ("True", reason)
-    assert message in status["conditions"][1]["message"]
-
-
-def test_a_volume_that_cannot_be_mounted_is_explained() -> None:
-    life = fresh()
-    life.world = dataclasses.replace(
-        life.world, mount_failures={"u-shop-1": 'secret "keys" not found'}
-    )
-    status = unready(life, state={"waiting": {"reason": "ContainerCreating"}})
-    assert told_by(status)["Reconciling"] == ("True", "MountFailed")
-
-
-@pytest.mark.parametrize(
-    ("stats", "reason", "loaded"),
-    [
-        (
-            told("Failed", reason="ImportFailed", message="no class"),
-            "PluginInvalid",
-            "PluginInvalid",
-        ),
-        (told("Failed", reason="EntryPointInvalid"), "PluginInvalid", "PluginInvalid"),
-        (told("Failed", reason="DigestMismatch"), "DigestMismatch", "DigestMismatch"),
-        (told("Failed"), "PluginInvalid", "LoadFailed"),
-        (told("Pending", holds=False, missing=("ptrace",)), "ConfinementImpossible", "NoPods"),
-    ],
-)
-def test_a_host_that_cannot_load_explains_a_pod_that_is_not_ready(
-    stats: Any, reason: str, loaded: str
-) -> None:
-    life = fresh()
-    life.world = dataclasses.replace(life.world, stats={"u-shop-1": stats})
-    status = unready(life)
-    assert told_by(status)["Stalled"] == ("True", reason)
-    assert told_by(status)["PluginsLoaded"][1] == loaded
-    assert kstatus(status, 1) == "Failed"
-
-
-@pytest.mark.parametrize(
-    ("stats", "loaded", "confined", "state"),
-    [
-        ({}, ("Unknown", "HostsUnreachable"), ("Unknown", "HostsUnreachable"), "Pending"),
-        (told("Pending"), ("False", "Loading"), ("True", "Proven"), "Pending"),
-        (told("Failed"), ("False", "LoadFailed"), ("True", "Proven"), "Failed"),
-        (
-            told(holds=False, missing=("ptrace",)),
-            ("True", "AllLoaded"),
-            ("False", "ConfinementImpossible"),
-            "Loaded",
-        ),
-    ],
-)
-def test_what_hosts_tell_never_decides_ready(
-    stats: Any, loaded: tuple[str, str], confined: tuple[str, str], state: str
-) -> None:
-    life = done()
-    status = life.look(stats={"u-shop-1": stats} if stats else {})
-    assert told_by(status)["Ready"] == ("True", "Available")
-    assert told_by(status)["PluginsLoaded"] == loaded
-    assert told_by(status)["Confined"] == confined
-    assert status["plugins"][0]["state"] == state
-
-
-def test_best_effort_runs_with_a_gap_in_the_wall_and_says_so() -> None:
-    settings = SETTINGS.model_copy(update={"allow": []})
-    world = observed(sandbox(host={"confinement": "BestEffort"}))
-    decision = dataclasses.replace(decide(observed(), settings))
-    life = Life(world, decision)
-    deployment = life.deployment(**COUNTS)
-    template = template_hash(deployment[kinds.DEPLOYMENT, KEY.name])
-    gap = told(holds=False, missing=("Landlock",))
-    status = life.look(children=deployment, pods=(pod(template),), stats={"u-shop-1": gap})
-    assert told_by(status)["Confined"] == ("False", "PartlyConfined")
-    assert told_by(status)["Ready"][0] == "True"
-
-
 def test_a_spec_that_cannot_be_read_is_stalled() -> None:
     status = unreadable({}, "spec.plugins: must be set", generation=4, now=NOW).dump()
     assert told_by(status)["Stalled"] == ("True", "SpecInvalid")
@@ -424,95 +233,6 @@ def test_overcommitted_memory_is_told_with_ready() -> None:
     life.decision = dataclasses.replace(life.decision, note="memory is overcommitted")
     ready = life.look()["conditions"][0]
     assert "memory is overcommitted" in ready["message"]
-
-
-def several(life: Life, ready: int, wanted: int, **status: int) -> dict[str, Any]:
-    """Return what is reported when `ready` of `wanted` pods are ready."""
-    template = life.decision.template
-    pods = tuple(pod(template, f"shop-{n}", ready=n < ready) for n in range(wanted))
-    stats = {each["metadata"]["uid"]: told() for each in pods[:ready]}
-    counts = {**COUNTS, "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": ready}
-    children = life.deployment(**{**counts, **status})
-    return life.look(children=children, pods=pods, stats=stats)
-
-
-def message_of(status: dict[str, Any], kind: str) -> str:
-    return next(str(each["message"]) for each in status["conditions"] if each["type"] == kind)
-
-
-def test_one_ready_pod_of_several_is_ready_and_the_message_says_how_many_and_why() -> None:
-    life = done(replicas=5)
-    status = several(life, ready=5, wanted=5)
-    assert told_by(status)["Ready"] == ("True", "Available")
-    assert message_of(status, "Ready") == "5 of 5 pods are ready"
-    status = several(life, ready=1, wanted=5)
-    assert told_by(status)["Ready"] == ("True", "Available")
-    assert message_of(status, "Ready").startswith("1 of 5 pods are ready")
-    full = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
-    lost = pod(life.decision.template, "shop-9", ready=False, status={"conditions": [full]})
-    status = life.look(pods=(*life.world.pods, lost))
-    assert "0/3 nodes are available" in message_of(status, "Ready")
-    assert told_by(status)["Reconciling"] == ("False", "RolledOut")
-
-
-def test_no_ready_pod_of_several_is_not_ready() -> None:
-    life = done(replicas=3)
-    several(life, ready=3, wanted=3)
-    status = several(life, ready=0, wanted=3)
-    assert told_by(status)["Ready"] == ("False", "PodsNotReady")
-    assert told_by(status)["Reconciling"] == ("False", "RolledOut")
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-@pytest.mark.parametrize("wanted", [6, 1])
-def test_a_scaling_step_is_no_roll_out(*, wanted: int, restarted: bool) -> None:
-    life = done(replicas=3)
-    several(life, ready=3, wanted=3)
-    life.memory = Memory() if restarted else life.memory
-    scaled = sandbox(replicas=wanted, generation=2)
-    life.world = dataclasses.replace(life.world, sandbox=scaled)
-    life.decision = decide(life.world, SETTINGS)
-    for seen in (1, 2):
-        status = several(life, ready=3, wanted=3, observedGeneration=seen)
-        assert told_by(status)["Reconciling"] == ("False", "RolledOut")
-        assert told_by(status)["Ready"][0] == "True"
-        assert status["desiredReplicas"] == wanted
-
-
-def test_plugins_are_judged_by_the_hosts_that_were_read() -> None:
-    life = done(replicas=3)
-    status = several(life, ready=3, wanted=3)
-    assert message_of(status, "PluginsLoaded") == "1 plugin on 3 pods"
-    assert status["plugins"][0]["loadedReplicas"] == 3
-    one = dict(list(life.world.stats.items())[:1])
-    status = life.look(stats=one)
-    assert told_by(status)["PluginsLoaded"] == ("True", "AllLoaded")
-    assert "1 of 3 pods" in message_of(status, "PluginsLoaded")
-    assert told_by(status)["Confined"] == ("True", "Proven")
-    assert told_by(life.look(stats={}))["PluginsLoaded"] == ("Unknown", "HostsUnreachable")
-
-
-def test_the_worst_host_counts() -> None:
-    life = done(replicas=3)
-    several(life, ready=3, wanted=3)
-    loading, failed = told("Pending"), told("Failed", reason="ImportFailed", message="no module")
-    uids = list(life.world.stats)
-    status = life.look(stats={**life.world.stats, uids[1]: loading})
-    assert told_by(status)["PluginsLoaded"] == ("False", "Loading")
-    assert status["plugins"][0]["state"] == "Pending"
-    status = life.look(stats={**life.world.stats, uids[1]: loading, uids[2]: failed})
-    assert told_by(status)["PluginsLoaded"] == ("False", "PluginInvalid")
-    assert (status["plugins"][0]["state"], status["plugins"][0]["loadedReplicas"]) == ("Failed", 1)
-
-
-def test_a_successor_that_hosts_were_too_busy_to_answer_keeps_their_word_for_a_while() -> None:
-    world, decision = rolled_out()
-    life = Life(world, decision)
-    before = life.look()
-    assert life.look(stats={}, unsure=True) == before, "nothing is written at a restart"
-    after = life.look(stats={}, unsure=False)
-    loaded = next(each for each in after["conditions"] if each["type"] == "PluginsLoaded")
-    assert (loaded["status"], loaded["reason"]) == ("Unknown", "HostsUnreachable")
 
 
 def test_a_deployment_that_a_namesake_left_is_not_counted() -> None:
