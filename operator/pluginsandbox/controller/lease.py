@@ -35,8 +35,8 @@ class LeaseTimes:
         duration: After the last renewal that others saw they may take over.
         deadline: After its last renewal the leader starts no write.
         retry: Between renewals.
-        look: Between the looks of those who wait. What they see may be as old, so they count from
-            that much earlier: a leader that is killed is followed within the duration.
+        look: Between the looks of those who wait. They are two looks early, as to take over and to
+            write takes time, too: a leader that is killed is followed within the duration.
 
     Raises:
         ValueError: They are not in that order.
@@ -51,6 +51,18 @@ class LeaseTimes:
     def __post_init__(self) -> None:
         if not 0 < self.retry < self.deadline < self.duration - self.look:
             raise ValueError("lease times must be ordered: 0 < retry < deadline < duration - look")
+
+    def free_at(self, before: float, seen: float, duration: float) -> float:
+        """Return when a Lease that somebody holds may be taken.
+
+        Args:
+            before: Start of the last look that did not show the renewal yet: it came after that,
+                however long a busy machine took for the next look.
+            seen: End of the first look that did: the holder sent the renewal before that.
+            duration: That the holder asks for.
+
+        """
+        return max(before + duration - 2 * self.look, seen + self.deadline + self.look)
 
 
 class Lease:
@@ -87,7 +99,8 @@ class Lease:
         self._on_change = on_change
         self._renewed = float("-inf")
         self._leading = False
-        self._seen: tuple[str, float] = ("", 0.0)
+        self._version = ""
+        self._looked = float("-inf")
         self._free_at = float("-inf")
         self._acquired = asyncio.Event()
 
@@ -171,15 +184,16 @@ class Lease:
         spec = body.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         version = body["metadata"]["resourceVersion"]
-        if version != self._seen[0]:
-            self._seen = (version, now)
-        duration = float(spec.get("leaseDurationSeconds") or 0)
-        self._free_at = self._seen[1] + max(duration - self._times.look, self._times.retry)
+        if version != self._version:
+            before, seen = self._looked if self._version else now, self._clock()
+            duration = float(spec.get("leaseDurationSeconds") or 0)
+            self._version, self._free_at = version, self._times.free_at(before, seen, duration)
+        self._looked = now
         expired = not holder or now >= self._free_at
         if holder != self._identity and not expired:
             return False
         mine = await self._cluster.replace(LEASE, self._renewal(body, holder))
-        self._seen = (mine["metadata"]["resourceVersion"], now)
+        self._version = mine["metadata"]["resourceVersion"]
         return True
 
     async def _create(self) -> bool:

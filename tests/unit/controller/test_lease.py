@@ -7,6 +7,8 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pluginsandbox.controller.errors import NotLeaderError, RetryError
 from pluginsandbox.controller.kinds import LEASE, Kind
@@ -21,6 +23,8 @@ class Leases:
     def __init__(self) -> None:
         self.body: dict[str, Any] | None = None
         self.down = False
+        self.clock = [0.0]
+        self.latency = 0.0
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         assert (kind, namespace, name) == (LEASE, "ops", "lease")
@@ -44,6 +48,7 @@ class Leases:
         return self._keep(body, int(version) + 1)
 
     def _answer(self) -> None:
+        self.clock[0] += self.latency / 2
         if self.down:
             raise RetryError("no answer")
 
@@ -81,14 +86,53 @@ async def test_the_first_leads_the_second_waits_for_the_whole_duration() -> None
     first, second = Candidate(leases, "first", clock), Candidate(leases, "second", clock)
     assert await first.attempt()
     assert not await second.attempt()
-    clock[0] = 13.9
+    clock[0] = 12.9
     assert not await second.attempt()
-    clock[0] = 14.0  # what it saw may have been a look old
+    clock[0] = 13.0  # two looks early: to take over and to write takes time, too
     assert await second.attempt()
     assert not first.lease.held
     assert leases.body is not None
     assert leases.body["spec"]["holderIdentity"] == "second"
     assert leases.body["spec"]["leaseTransitions"] == 2
+
+
+async def test_who_looks_rarely_follows_a_killed_leader_no_later() -> None:
+    leases, clock = Leases(), [0.0]
+    first, second = Candidate(leases, "first", clock), Candidate(leases, "second", clock)
+    await first.attempt()
+    await second.attempt()
+    clock[0] = 0.1
+    await first.attempt()  # its last one
+    clock[0] = 1.9  # the look of 1.0 came late
+    await second.attempt()
+    clock[0] = 13.0
+    assert await second.attempt()
+
+
+async def test_a_leader_whose_renewal_is_seen_late_has_its_deadline() -> None:
+    leases, clock = Leases(), [0.0]
+    first, second = Candidate(leases, "first", clock), Candidate(leases, "second", clock)
+    await first.attempt()
+    await second.attempt()
+    for moment in (5.0, 9.0):
+        clock[0] = moment
+        await first.attempt()
+    clock[0] = 9.5  # nine seconds without a look
+    await second.attempt()
+    clock[0] = 18.9
+    assert not await second.attempt()
+    assert first.lease.held
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 6), st.floats(0, 4)), max_size=30))
+async def test_never_do_two_hold_it(steps: list[tuple[bool, float, float]]) -> None:
+    leases, clock = Leases(), [0.0]
+    pair = [Candidate(leases, name, clock) for name in ("first", "second")]
+    leases.clock = clock
+    for who, pause, leases.latency in steps:
+        clock[0] += pause
+        await pair[who].attempt()
+        assert not all(each.lease.held for each in pair)
 
 
 async def test_no_write_starts_after_the_deadline_which_is_before_others_may_take_over() -> None:
