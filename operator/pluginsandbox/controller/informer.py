@@ -25,7 +25,8 @@ log = structlog.get_logger()
 
 RELIST_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 0.1
-LAST_PAUSE_SECONDS = 4.0
+LAST_PAUSE_SECONDS = 1.0
+"""So long nothing is seen of an API server that is back; a dozen requests a second are no load."""
 LONG_SECONDS = 30.0
 """After a watch that lived for so long the pauses are short again."""
 

@@ -12,10 +12,12 @@ import kopf
 from typing_extensions import override
 
 from pluginsandbox.api.names import GROUP
+from pluginsandbox.controller.informer import jittered
 
-ERROR_BACKOFFS = (0.5, 1, 2, 2, 2, 2, 2)
+ERROR_BACKOFFS = (0.25, 0.5, *(1.0,) * 11)
 """Seconds between a request's attempts: kopf's own grow to 21, and so long nothing would be seen of
-an API server that is back."""
+an API server that is back. Each kopf has a little more of each, so that many do not come together.
+"""
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
@@ -66,7 +68,7 @@ def watch_only() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = ERROR_BACKOFFS
+    settings.networking.error_backoffs = tuple(map(jittered, ERROR_BACKOFFS))
     settings.watching.server_timeout = 600
     settings.watching.chunk_size = 500
     settings.persistence.finalizer = f"{GROUP}/unused"

@@ -35,8 +35,8 @@ from pluginsandbox.controller.store import Store
 
 log = structlog.get_logger()
 
-FIRST_PAUSE_SECONDS = 1.0
-LAST_PAUSE_SECONDS = 4.0
+FIRST_PAUSE_SECONDS = 0.5
+LAST_PAUSE_SECONDS = 2.0
 LONG_SECONDS = 30.0
 """A watch that lived for so long starts again with the first pause."""
 STOP_SECONDS = 5.0

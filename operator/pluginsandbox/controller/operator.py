@@ -37,7 +37,7 @@ from pluginsandbox.controller.hosts import Hosts
 from pluginsandbox.controller.kinds import Key
 from pluginsandbox.controller.lease import Lease
 from pluginsandbox.controller.observe import Observer
-from pluginsandbox.controller.queue import AsyncQueue
+from pluginsandbox.controller.queue import LAST_RETRY_SECONDS, AsyncQueue
 from pluginsandbox.controller.reconcile import Reconciler
 from pluginsandbox.controller.report import Reporter
 from pluginsandbox.controller.scaler import Scaler
@@ -49,6 +49,8 @@ from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 log = structlog.get_logger()
 
 WORKERS = 16
+UNANSWERED_SECONDS = 2.0
+"""Longest pause of a key for want of an answer: that says nothing against the key."""
 DRAIN_SECONDS = 10.0
 ACCOUNT_NAMESPACE = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -202,7 +204,8 @@ class Operator:
             again = await self._reconciler.reconcile(key)
         except RetryError as error:
             outcome = "retry"
-            delay = self.queue.retry(key, error.after)
+            at_most = LAST_RETRY_SECONDS if error.code else UNANSWERED_SECONDS
+            delay = self.queue.retry(key, error.after, at_most)
             log.info("retry", sandbox=str(key), error=str(error), seconds=round(delay, 2))
         except PermanentError as error:
             outcome = "refused"

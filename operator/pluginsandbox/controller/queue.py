@@ -69,11 +69,13 @@ class WorkQueue(Generic[KeyT]):
             self._sequence += 1
             heapq.heappush(self._heap, (moment, self._sequence, key))
 
-    def retry_at(self, key: KeyT, now: float, at_least: float = 0.0) -> float:
-        """Ask for the key after its back-off, or after `at_least` seconds; return the seconds."""
+    def retry_at(
+        self, key: KeyT, now: float, at_least: float = 0.0, at_most: float = LAST_RETRY_SECONDS
+    ) -> float:
+        """Ask for the key after its back-off, within these seconds; return the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)
-        delay = self.jittered(max(min(delay, LAST_RETRY_SECONDS), at_least))
+        delay = self.jittered(max(min(delay, at_most), at_least))
         self.add_at(key, now + delay)
         return delay
 
@@ -154,9 +156,9 @@ class AsyncQueue(Generic[KeyT]):
         self._core.add_at(key, self._clock() + delay)
         self._set_timer()
 
-    def retry(self, key: KeyT, at_least: float = 0.0) -> float:
+    def retry(self, key: KeyT, at_least: float = 0.0, at_most: float = LAST_RETRY_SECONDS) -> float:
         """Ask for the key after its back-off; return the seconds until then."""
-        delay = self._core.retry_at(key, self._clock(), at_least)
+        delay = self._core.retry_at(key, self._clock(), at_least, at_most)
         self._set_timer()
         return delay
 
