@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import ssl
 import threading
 from typing import Any
 
+import aiohttp
 import pytest
 
-from pluginsandbox.controller import informer, kinds, reconcile
+from pluginsandbox.controller import informer, kinds, kopf_watch, reconcile
 from pluginsandbox.controller.kopf_settings import ERROR_BACKOFFS, watch_only
 from pluginsandbox.controller.kopf_watch import KopfWatch
 from tests.chaos.proxy import Proxy
 from tests.chaos.rules import Rule
+from tests.chaos.upstream import Upstream
 from tests.integration.operator import audit
 from tests.integration.operator.bed import SANDBOX, Bed, eventually, sandbox, source
 from tests.integration.operator.control_plane import ControlPlane
@@ -28,7 +32,7 @@ async def up(bed: Bed) -> None:
 
 
 async def test_no_index_no_timer_no_daemon_no_change_handler() -> None:
-    registry = KopfWatch._registry(_Bare(), asyncio.get_running_loop(), [])
+    registry = KopfWatch._registry(_Bare(), asyncio.get_running_loop(), [], [])
     assert len(registry._watching.get_all_handlers()) == 1, "it watches sandboxes"
     for kind in (registry._indexing, registry._spawning, registry._changing, registry._webhooks):
         assert not kind.get_all_handlers()
@@ -103,6 +107,37 @@ async def test_an_error_that_ends_kopf_does_not_end_us(
         await bed.put(sandbox(operatingMode="Suspended"))
         await bed.until("Ready", "True", "Suspended", seconds=60)
         assert operator.lease.held
+
+
+async def test_a_server_that_does_not_end_its_tls_leaves_no_connection_open(
+    upstream: Upstream,
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_serve_and_say_no_more, args=(listener, upstream.tls)).start()
+    sockets: list[socket.socket] = []
+
+    def opened(address: aiohttp.AddrInfoType) -> socket.socket:
+        sockets.append(socket.socket(*address[:3]))
+        return sockets[-1]
+
+    context = ssl.create_default_context(cafile=upstream.certificate)
+    connector = aiohttp.TCPConnector(ssl=context, socket_factory=opened)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        async with session.get(url) as answer:
+            assert await answer.content.readany() == b"ab"
+    assert [each.fileno() >= 0 for each in sockets] == [True], "aiohttp alone waits for its word"
+    await kopf_watch._closed(sockets)
+    assert [each.fileno() for each in sockets] == [-1]
+
+
+def _serve_and_say_no_more(listener: socket.socket, context: ssl.SSLContext) -> None:
+    with listener, context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        with socket.socket(fileno=connection.detach()) as bare:
+            while bare.recv(4096):
+                """Leave the other side's good-bye unanswered."""
 
 
 def _watches(proxy: Proxy) -> int:

@@ -9,12 +9,7 @@ import pytest
 from tests.gitops.argocd import ArgoCD
 from tests.gitops.storm import storm
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(900),
-    # An operator that ends gives TLS a quarter of a second; a machine under load takes longer.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 DECISIONS = 10
 

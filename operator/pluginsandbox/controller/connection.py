@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -59,7 +60,12 @@ def pool(client: ApiClient) -> aiohttp.ClientSession:
 
 
 def session(
-    client: ApiClient, limit: int, *, headers: Mapping[str, str] | None = None, **options: Any
+    client: ApiClient,
+    limit: int,
+    *,
+    headers: Mapping[str, str] | None = None,
+    open_socket: Callable[[aiohttp.AddrInfoType], socket.socket] | None = None,
+    **options: Any,
 ) -> aiohttp.ClientSession:
     """Return new connections to the client's API server.
 
@@ -70,12 +76,15 @@ def session(
         client: Configuration and TLS.
         limit: Connections at the same time; 0 = any number.
         headers: Of each request.
+        open_socket: Makes the socket of each connection.
         options: Of `aiohttp.ClientSession`.
 
     """
     rest: Any = client.rest_client
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=limit, ssl=rest.ssl_context),
+        connector=aiohttp.TCPConnector(
+            limit=limit, ssl=rest.ssl_context, socket_factory=open_socket
+        ),
         proxy=_proxy(client.configuration),
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -43,8 +44,8 @@ STOP_SECONDS = 5.0
 CLOSED_SECONDS = 3
 """A kopf that renews its login has a new connection at once."""
 CANCELS = 8
-TLS_CLOSE_SECONDS = 0.25
-"""aiohttp closes its TLS connections in the background; its documentation asks for this pause."""
+CANCEL_SECONDS = 0.25
+CLOSE_LOOKS, CLOSE_LOOK_SECONDS = 500, 0.01
 
 
 class KopfWatch:
@@ -149,17 +150,20 @@ class KopfWatch:
 
         async def watch() -> None:
             sessions: list[kopf.AiohttpSession] = []
+            sockets: list[socket.socket] = []
             running = asyncio.create_task(
                 kopf.operator(
-                    registry=self._registry(loop, sessions),
+                    registry=self._registry(loop, sessions, sockets),
                     settings=watch_only(),
                     clusterwide=not self._namespaces,
                     namespaces=self._namespaces,
                     stop_flag=stop,
                 )
             )
-            await _until_over(running, sessions)
-            await asyncio.sleep(TLS_CLOSE_SECONDS)
+            try:
+                await _until_over(running, sessions)
+            finally:
+                await _closed(sockets)
 
         mine = uvloop.new_event_loop()
         try:
@@ -169,9 +173,16 @@ class KopfWatch:
             _leave(mine)
 
     def _registry(
-        self, loop: asyncio.AbstractEventLoop, sessions: list[kopf.AiohttpSession]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sessions: list[kopf.AiohttpSession],
+        sockets: list[socket.socket],
     ) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
+
+        def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+            sockets[:] = [*_open(sockets), socket.socket(*address[:3])]
+            return sockets[-1]
 
         async def login(**_: Any) -> kopf.AiohttpSession:
             session = connection.session(
@@ -179,6 +190,7 @@ class KopfWatch:
                 0,
                 headers=await connection.token(self._client),
                 trace_configs=[self._tracing(loop)],
+                open_socket=open_socket,
             )
             sessions[:] = [
                 kopf.AiohttpSession(server=self._client.configuration.host, aiohttp_session=session)
@@ -233,6 +245,21 @@ async def _until_over(running: asyncio.Task[None], sessions: list[kopf.AiohttpSe
         await running
 
 
+def _open(sockets: Iterable[socket.socket]) -> list[socket.socket]:
+    return [each for each in sockets if each.fileno() >= 0]
+
+
+async def _closed(sockets: Iterable[socket.socket]) -> None:
+    """End what aiohttp closes in the background, however slow the other side is to say good-bye."""
+    for each in _open(sockets):
+        with contextlib.suppress(OSError):  # the other side was first
+            each.shutdown(socket.SHUT_RDWR)
+    for _ in range(CLOSE_LOOKS):
+        if not _open(sockets):
+            break
+        await asyncio.sleep(CLOSE_LOOK_SECONDS)
+
+
 def _leave(loop: asyncio.AbstractEventLoop) -> None:
     """Close a loop, though some of its tasks take being cancelled for a reason to log in again."""
     for _ in range(CANCELS):
@@ -241,7 +268,7 @@ def _leave(loop: asyncio.AbstractEventLoop) -> None:
             break
         for task in tasks:
             task.cancel()
-        loop.run_until_complete(asyncio.wait(tasks, timeout=TLS_CLOSE_SECONDS))
+        loop.run_until_complete(asyncio.wait(tasks, timeout=CANCEL_SECONDS))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
