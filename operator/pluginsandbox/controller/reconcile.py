@@ -151,7 +151,9 @@ class Reconciler:
         written = dataclasses.replace(self._observer.again(observed), now=self._now())
         after = await self._observer.listen(written)
         blocking = (*decision.problems, *applied.problems)
-        standing = rollout.standing(memory.rollout, after, decision, blocking)
+        standing = rollout.standing(
+            memory.rollout, after, decision, blocking, waiting=applied.waiting
+        )
         wanted = status.report(after, decision, blocking, standing)
         self._time(memory, after, decision, seen_at)
         wait = await self._report(key, wanted, applied)

@@ -50,12 +50,28 @@ class Memory:
 
 
 def standing(
-    memory: Memory, observed: Observed, decision: Decision, blocking: tuple[Problem, ...]
+    memory: Memory,
+    observed: Observed,
+    decision: Decision,
+    blocking: tuple[Problem, ...],
+    *,
+    waiting: bool = False,
 ) -> Standing:
-    """Return where the sandbox stands, and remember it."""
+    """Return where the sandbox stands, and remember it.
+
+    Args:
+        memory: Of this process.
+        observed: What was seen, our own last writes included.
+        decision: What should be.
+        blocking: What keeps the children from being as decided.
+        waiting: Whether one of them is still to be written: pods that are as they should be may
+            not have been asked for.
+
+    """
     reasons = frozenset(problem.reason for problem in blocking)
     target = (observed.sandbox.metadata.generation, decision.template, reasons)
-    rolled_out = not blocking and _rolled_out(memory, target, observed, decision)
+    written = not waiting or memory.done == target or _was_done(observed)
+    rolled_out = not blocking and written and _rolled_out(memory, target, observed, decision)
     # A predecessor's clock may have been ahead.
     since = min(_since(memory, target, observed, rolled_out=rolled_out), observed.now)
     if rolled_out:

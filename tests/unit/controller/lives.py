@@ -32,11 +32,13 @@ class Life:
         self.memory = Memory()
         self.recheck: float | None = None
 
-    def look(self, *blocking: Problem, later: float = 0.0, **changes: Any) -> dict[str, Any]:
+    def look(
+        self, *blocking: Problem, later: float = 0.0, waiting: bool = False, **changes: Any
+    ) -> dict[str, Any]:
         """Report once, so many seconds later; the next look sees what was written."""
         now = self.world.now + dt.timedelta(seconds=later)
         self.world = dataclasses.replace(self.world, now=now, **changes)
-        stands = standing(self.memory, self.world, self.decision, blocking)
+        stands = standing(self.memory, self.world, self.decision, blocking, waiting=waiting)
         found = report(self.world, self.decision, blocking, stands)
         self.recheck = recheck_seconds(stands, found, now)
         generation = self.world.sandbox.metadata.generation

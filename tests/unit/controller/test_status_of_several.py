@@ -71,6 +71,28 @@ def test_a_scaling_step_is_no_roll_out(*, wanted: int, restarted: bool) -> None:
         assert status["desiredReplicas"] == wanted
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_more_pods_that_are_not_asked_for_yet_are_not_said_to_be_there(*, restarted: bool) -> None:
+    life = done()
+    before = life.look()
+    life.memory = Memory() if restarted else life.memory
+    life.world = dataclasses.replace(life.world, sandbox=sandbox(replicas=2, generation=2))
+    life.decision = decide(life.world, SETTINGS)
+    status = life.look(waiting=True)  # the key of the peers may be about to go
+    assert told_by(before)["Reconciling"] == ("False", "RolledOut")
+    assert told_by(status)["Reconciling"] == ("True", "RollingOut")
+    assert told_by(several(life, ready=2, wanted=2))["Ready"] == ("True", "Available")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_rolled_out_stays_so_while_a_child_waits_for_its_name(*, restarted: bool) -> None:
+    life = done()
+    progress = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    before = life.look(children=life.deployment(**COUNTS, conditions=[progress]))
+    life.memory = Memory() if restarted else life.memory
+    assert life.look(waiting=True) == before
+
+
 def test_plugins_are_judged_by_the_hosts_that_were_read() -> None:
     life = done(replicas=3)
     status = several(life, ready=3, wanted=3)
