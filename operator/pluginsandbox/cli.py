@@ -7,6 +7,7 @@ the operator's has no uvloop, and all share this one entry point.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         if words[0] in HOSTS and not {"-h", "--help"} & set(words):
+            # What is imported stays, so to look for garbage meanwhile is in vain.
+            gc.disable()
             importlib.import_module("pluginsandbox.host.zygote_process").begin()
         implementation = importlib.import_module(f"pluginsandbox.{module}")
     except ModuleNotFoundError as error:

@@ -13,7 +13,6 @@ import pytest
 
 from pluginsandbox.api.host_config import PluginLimits
 from pluginsandbox.host.frames import SEGMENT_BYTES, Failed
-from pluginsandbox.host.runtime import WorkerExit
 from tests.integration.wall_bed import Bed, descriptors, running, until
 
 TALKATIVE = """
@@ -227,7 +226,8 @@ async def test_a_killed_worker_says_nothing_more(bed: Bed) -> None:
     worker.start("echo", text="x")
     worker.live.kill()
     worker.live.kill()
-    assert await worker.end() == WorkerExit("Killed", "killed by the host")
+    end = await worker.end()
+    assert (end.cause, end.detail) == ("Killed", "killed by the host")
     assert worker.answers.qsize() == 1
     worker.start("echo", text="nobody hears this")
     # The one that looked at the plugin first may be dying still.

@@ -41,13 +41,10 @@ def age(abi):
     # Host and zygote believe that the kernel is older.
     landlock.abi = lambda: abi
     start = subprocess.Popen
-    code = (
-        "import sys; from pluginsandbox.host import landlock; landlock.abi = lambda: %d;"
-        "from pluginsandbox.host import zygote; zygote.main(int(sys.argv[1]), int(sys.argv[2]))"
-    )
+    older = "from pluginsandbox.host import landlock; landlock.abi = lambda: %d; " % abi
     def popen(words, **more):
-        place = words.index("-m")
-        return start([*words[:place], "-c", code % abi, *words[place + 2:]], **more)
+        *words, program = words
+        return start([*words, older + program], **more)
     subprocess.Popen = popen
 
 async def main(confinement, root):

@@ -6,9 +6,10 @@ jump reaches 255 instructions. A constant that is known only later (a process id
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Sequence
+
+import msgspec
 
 # struct seccomp_data, linux/seccomp.h
 NUMBER_OFFSET = 0
@@ -28,8 +29,7 @@ _LAYOUT = struct.Struct("<HBBI")
 SIZE = _LAYOUT.size
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True):
     """One instruction: code, jumps when true and when false, and a constant or a hole's name."""
 
     code: int
@@ -38,8 +38,7 @@ class Instruction:
     if_false: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """An assembled program, possibly with holes.
 
     Args:

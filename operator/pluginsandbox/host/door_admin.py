@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host import stats
@@ -77,8 +76,10 @@ class AdminDoor:
         return 503, TEXT, "".join(f"{reason}\n" for reason in reasons).encode()
 
     def _metrics(self) -> Page:
-        content_type = f"Content-Type: {CONTENT_TYPE_LATEST}\r\n"
-        return 200, content_type, generate_latest(self._host.metrics.registry)
+        from pluginsandbox.telemetry import exposition  # noqa: PLC0415 - for those who are scraped
+
+        content_type = f"Content-Type: {exposition.CONTENT_TYPE_LATEST}\r\n"
+        return 200, content_type, exposition.document(self._host.metrics)
 
     def _contexts(self) -> Page:
         now = self._host.clock()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from pluginsandbox.host.contexts import Cause
@@ -12,8 +13,7 @@ Key = tuple[str, str, str]
 """Tenant, context, plugin."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(msgspec.Struct, frozen=True):
     """How a binding ended."""
 
     cause: Cause

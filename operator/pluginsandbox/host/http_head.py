@@ -7,10 +7,10 @@ the connection and by llhttp, and both must agree. Pure.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import httptools
+import msgspec
 
 from pluginsandbox.host import problem as problems
 from pluginsandbox.host.problem import Problem
@@ -34,8 +34,7 @@ def malformed(detail: str) -> Problem:
     return Problem(problems.MALFORMED, detail)
 
 
-@dataclasses.dataclass(slots=True)
-class Head:
+class Head(msgspec.Struct):
     """A request up to its body."""
 
     method: bytes

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from pluginsandbox.host.calls import Call, Errand
 from pluginsandbox.host.contexts import Binding
@@ -61,8 +62,7 @@ class Keeper(Protocol):
         """The worker was refused a system call, whose name this is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Services:
+class Services(msgspec.Struct, frozen=True):
     """What every lane of a host works with."""
 
     runtime: Runtime

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pluginsandbox.api.host_config import PluginConfig
 from pluginsandbox.host.runtime import Prepared
-from pluginsandbox.telemetry.durations import Series
 from pluginsandbox.telemetry.host_metrics import HostMetrics
+from pluginsandbox.telemetry.series import Durations
 
 if TYPE_CHECKING:
     from pluginsandbox.host.pool import Pool
@@ -48,7 +48,7 @@ class Plugin:
         self.durable_bytes = 0
         """Held of its durable slots, of all contexts."""
         self.metrics = metrics
-        self._durations: dict[tuple[int, str], Series] = {}
+        self._durations: dict[tuple[int, str], Durations] = {}
         metrics.bindings(self.name).set_function(lambda: self.bindings)
         metrics.inflight_calls(self.name).set_function(lambda: self.calls - self.queued)
         metrics.queued_calls(self.name).set_function(lambda: self.queued)

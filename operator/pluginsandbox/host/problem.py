@@ -6,7 +6,6 @@ The doors and the call path raise or hand over a `Problem`; nothing else becomes
 
 from __future__ import annotations
 
-import dataclasses
 from http import HTTPStatus
 from typing import Literal, get_args
 
@@ -20,8 +19,7 @@ TYPE_PREFIX = "tag:pluginsandbox.dev,2026:"
 MESSAGE_CHARACTERS = 2000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A sort of problem: what is the same each time it happens."""
 
     slug: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import resource
 import socket
@@ -303,7 +302,7 @@ def _described(plugin: Prepared, worker: PythonWorker, end: WorkerExit | None) -
         for schema in (function.arguments_schema, function.result_schema):
             _check_schema(function.name, schema)
     stages = {**plugin.stage_seconds, "load": loaded.load_seconds, "start": loaded.start_seconds}
-    return dataclasses.replace(plugin, functions=loaded.functions, stage_seconds=stages)
+    return msgspec.structs.replace(plugin, functions=loaded.functions, stage_seconds=stages)
 
 
 def _check_schema(function: str, schema: bytes) -> None:

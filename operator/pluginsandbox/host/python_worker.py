@@ -7,7 +7,6 @@ is killed; what it says is passed on only after the check.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 from typing import Protocol
 
@@ -230,7 +229,7 @@ class PythonWorker:
         end = exits.classify(status, killed=self._killed, oom=self._owner.out_of_memory)
         if self.refused is not None and self._killed is None:
             end = WorkerExit(end.cause, f"{self.refused.reason}: {self.refused.message}")
-        self._events.on_exit(self, dataclasses.replace(end, peak_bytes=peak_bytes))
+        self._events.on_exit(self, msgspec.structs.replace(end, peak_bytes=peak_bytes))
         self._owner.forget(self)
 
     def orphaned(self) -> None:

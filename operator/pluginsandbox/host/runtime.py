@@ -7,9 +7,10 @@ on the host's event loop; nothing here blocks it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
+
+import msgspec
 
 from pluginsandbox.api.host_config import PluginConfig
 from pluginsandbox.host.frames import (
@@ -24,8 +25,7 @@ from pluginsandbox.host.frames import (
 from pluginsandbox.sdk.durable import Slots
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A plugin whose artefact was verified and that loaded once in a bounded, confined child."""
 
     index: int
@@ -52,15 +52,14 @@ class PrepareError(Exception):
         self.reason = reason
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WorkerExit:
+class WorkerExit(msgspec.Struct, frozen=True):
     """How a worker ended."""
 
     cause: str
     """Killed (by us) | Signal | Exit | Denied (SIGSYS) | Memory | Protocol (it broke the frame)."""
     detail: str
     """For a person, for example `signal SIGSEGV`."""
-    peak_bytes: int = dataclasses.field(default=0, compare=False)
+    peak_bytes: int = 0
     """Most that it ever had resident, without what it began with; 0 if nobody knows."""
 
 
@@ -145,8 +144,7 @@ class Runtime(Protocol):
         """Kill and reap all that is left."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """One forbidden act, tried by a probe worker."""
 
     name: str
@@ -154,8 +152,7 @@ class Act:
     detail: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(msgspec.Struct, frozen=True):
     """What the wall is made of on this kernel, proven at start."""
 
     landlock_abi: int

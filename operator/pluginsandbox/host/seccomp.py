@@ -7,10 +7,11 @@ to the rest. Which names those are is the policy's matter (`filters`).
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import errno
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from pluginsandbox.host import bpf, kernel, syscalls
 from pluginsandbox.host.bpf import Instruction
@@ -29,8 +30,7 @@ UNKNOWN = ERRNO | errno.ENOSYS
 _ALL_BITS = 0xFFFFFFFF
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(msgspec.Struct, frozen=True):
     """The lower 32 bits of an argument, masked, are (or, negated, are not) one of the values.
 
     For arguments that the kernel itself takes as 32 bits, or of which the upper bits mean nothing.
@@ -57,8 +57,7 @@ class OneOf:
         return [*code, *bpf.when_equal(last, then)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Exactly:
+class Exactly(msgspec.Struct, frozen=True):
     """All 64 bits of an argument are `value`: for addresses."""
 
     argument: int
@@ -91,8 +90,7 @@ Alternatives = tuple[tuple[Condition, ...], ...]
 """A call passes if all conditions of one alternative hold."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """What happens to each system call.
 
     Args:
@@ -107,7 +105,7 @@ class Filter:
     """
 
     allowed: frozenset[str] = frozenset()
-    checked: Mapping[str, Alternatives] = dataclasses.field(default_factory=dict)
+    checked: Mapping[str, Alternatives] = {}
     killed: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import msgspec
 import structlog
 import uvloop
-from prometheus_client import disable_created_metrics
 
 from pluginsandbox.api import host_config
 from pluginsandbox.api.host_config import HostConfig, payload_bytes
@@ -86,6 +85,8 @@ async def serve(
         OSError: A door cannot be opened, or the kernel refused the zygote.
 
     """
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.enable()
     loop = asyncio.get_running_loop()
     runtime = PythonRuntime(config, loop)
     runtime.start()  # before this process holds a key or a connection
@@ -193,9 +194,7 @@ class Server:
         host.outcomes.on_loaded = tell
         await loading.load(host, lambda: proof.prove(self._runtime))
         tell()
-        gc.collect()
         gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD)
 
     async def _tick(self) -> None:
         while True:
@@ -274,7 +273,6 @@ def main(
         place = peers(config)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         return _explain(f"{config_path}: {error}")
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, and nobody asks
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(

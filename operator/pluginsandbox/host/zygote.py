@@ -1,4 +1,4 @@
-"""The process that forks workers: `python -m pluginsandbox.host.zygote`, started by the host.
+"""The process that forks workers, started by the host (`zygote_process`).
 
 It is executed anew rather than forked, so nothing of the host's memory is in it or its workers; it
 stays small and single-threaded, because a fork copies its page tables, and it never runs plugin
@@ -183,10 +183,6 @@ def main(descriptor: int, parent: int) -> None:
         os.dup2(descriptor, _DESCRIPTOR, inheritable=False)
         os.close(descriptor)
     rehearse()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     Zygote(socket.socket(fileno=_DESCRIPTOR), wall).run()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -13,6 +13,9 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+# What is imported stays, so to look for garbage meanwhile is in vain.
+_PROGRAM = "import gc; gc.disable(); from pluginsandbox.host import zygote; zygote.main({}, {})"
+
 
 class ZygoteProcess(NamedTuple):
     """A zygote, and the host's end of the socket to it."""
@@ -55,10 +58,9 @@ def _execute() -> ZygoteProcess:
         environment["TZ"] = os.environ["TZ"]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     descriptor = theirs.fileno()
-    module = ("-m", "pluginsandbox.host.zygote", str(descriptor), str(os.getpid()))
     with theirs:
         process = subprocess.Popen(
-            (sys.executable, "-S", "-P", *module),
+            (sys.executable, "-S", "-P", "-c", _PROGRAM.format(descriptor, os.getpid())),
             env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,

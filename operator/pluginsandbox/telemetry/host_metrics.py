@@ -6,12 +6,10 @@ a function and a cause come from the configuration or from a closed list, never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
-from pluginsandbox.telemetry.bound import Bound
-from pluginsandbox.telemetry.durations import Durations
+from pluginsandbox.telemetry.series import Count, Durations, Gauge, Metric, ValueT
 
 # 50 microseconds to 10 seconds: a call's floor is the pair of context switches to its worker.
 CALL_BUCKETS = (
@@ -35,14 +33,13 @@ class HostMetrics:
     Args:
         namespace: Namespace of the PluginSandbox; constant label of every series.
         sandbox: Name of the PluginSandbox; constant label of every series.
-        registry: Where the series live; a fresh one unless given.
 
     """
 
-    def __init__(
-        self, namespace: str, sandbox: str, registry: CollectorRegistry | None = None
-    ) -> None:
-        self.registry = registry or CollectorRegistry()
+    def __init__(self, namespace: str, sandbox: str) -> None:
+        self.counters: list[Metric[Count]] = []
+        self.gauges: list[Metric[Gauge]] = []
+        self.histograms: list[Metric[Durations]] = []
         self._object = (namespace, sandbox)
         plugin = ("plugin",)
         outcome = ("outcome",)
@@ -128,14 +125,22 @@ class HostMetrics:
 
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]
-    ) -> Durations:
-        names = (*OBJECT_LABELS, *labels)
-        return Durations(PREFIX + name, text, names, self._object, buckets, self.registry)
+    ) -> Metric[Durations]:
+        metric = self._metric(name, text, labels, functools.partial(Durations, buckets))
+        self.histograms.append(metric)
+        return metric
 
-    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Bound[Counter]:
-        metric = Counter(PREFIX + name, text, (*OBJECT_LABELS, *labels), registry=self.registry)
-        return Bound(metric, self._object)
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Metric[Count]:
+        metric = self._metric(name, text, labels, Count)
+        self.counters.append(metric)
+        return metric
 
-    def _gauge(self, name: str, text: str, labels: Sequence[str]) -> Bound[Gauge]:
-        metric = Gauge(PREFIX + name, text, (*OBJECT_LABELS, *labels), registry=self.registry)
-        return Bound(metric, self._object)
+    def _gauge(self, name: str, text: str, labels: Sequence[str]) -> Metric[Gauge]:
+        metric = self._metric(name, text, labels, Gauge)
+        self.gauges.append(metric)
+        return metric
+
+    def _metric(
+        self, name: str, text: str, labels: Sequence[str], make: Callable[[], ValueT]
+    ) -> Metric[ValueT]:
+        return Metric(PREFIX + name, text, (*OBJECT_LABELS, *labels), self._object, make)

@@ -29,6 +29,7 @@ from pluginsandbox.host.plugins import Plugin
 from pluginsandbox.host.problem import Problem
 from pluginsandbox.host.runtime import Prepared, Worker, WorkerEvents, WorkerExit
 from pluginsandbox.sdk.durable import decode
+from pluginsandbox.telemetry import exposition
 
 
 class Clock:
@@ -307,7 +308,7 @@ class Bench:
         """Count of reclaimed bindings by cause."""
         return {
             sample.labels["cause"]: int(sample.value)
-            for metric in self.host.metrics.registry.collect()
+            for metric in exposition.registry(self.host.metrics).collect()
             for sample in metric.samples
             if sample.name == "pluginsandbox_reclaims_total" and sample.labels["plugin"] == plugin
         }

@@ -8,11 +8,12 @@ import pytest
 
 from pluginsandbox.host.contexts import Cause, ContextTable
 from pluginsandbox.host.ends import Ends
+from pluginsandbox.telemetry import exposition
 from tests.unit.host.fake_runtime import Bench, config, plugin
 
 
 def value(bench: Bench, name: str, **labels: str) -> float:
-    found = bench.host.metrics.registry.get_sample_value(
+    found = exposition.registry(bench.host.metrics).get_sample_value(
         f"pluginsandbox_{name}", {"namespace": "default", "sandbox": "shop", **labels}
     )
     return found or 0.0

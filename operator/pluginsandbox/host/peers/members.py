@@ -8,12 +8,13 @@ ever rising sequence of views, and two pods that see equal views agree on everyt
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from pluginsandbox.host.peers import homes
 
@@ -91,11 +92,10 @@ class View:
         return len(self.standings)
 
 
-@dataclasses.dataclass(slots=True)
-class Members:
+class Members(msgspec.Struct):
     """What one pod knows of all addresses that it has heard of."""
 
-    entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    entries: dict[str, Entry] = {}
 
     def learn(self, heard: Iterable[tuple[str, Entry]]) -> bool:
         """Take what another pod knows; return whether any of it was new.
