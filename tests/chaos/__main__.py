@@ -82,7 +82,8 @@ async def run_lane(
             told = len(tally.wrong)
             await lane.lap(plan.flows, deaths(lane, tally, rng))
             for each in tally.wrong[told:]:
-                _say(each)
+                if each.startswith(bed.namespace):  # the other lanes tell their own
+                    _say(each)
             _say(f"{bed.namespace}: {tally.line}, {time.monotonic() - began:.0f} s for a lap")
 
 

@@ -155,6 +155,21 @@ async def test_a_key_that_somebody_brought_is_used_and_left_alone(bed: Bed) -> N
         assert await key(bed) == b"x" * 32
 
 
+async def test_while_a_key_may_be_about_to_go_more_pods_are_not_said_to_be_there(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "NAMESAKE_SECONDS", 3600.0)
+    async with bed.operator():
+        await bed.put(source())
+        await scaled(bed, 1)
+        await bed.write("POST", kinds.SECRET.path(bed.namespace), {"metadata": {"name": PEERS}})
+        await bed.put(sandbox(replicas=2))
+        await bed.until("Reconciling", "True", "RollingOut")
+        live = await bed.get(kinds.DEPLOYMENT)
+        assert live is not None
+        assert live["spec"]["replicas"] == 1
+
+
 async def test_without_a_key_there_is_never_a_second_pod(bed: Bed) -> None:
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"secrets": "0"}}}
     await bed.write("POST", QUOTA.path(bed.namespace), quota)
