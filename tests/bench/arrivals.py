@@ -21,7 +21,8 @@ from tests.integration.operator.bed import eventually
 
 PATIENCE_SECONDS = 60.0
 HELD_SECONDS = 2.0
-"""A rate is held if the later half of its arrivals got ready about as soon as the earlier one."""
+"""Within which 99 of 100 get ready at a rate that is held, and by a quarter of which the median of
+the later half of its arrivals may be above that of the earlier one."""
 FILL_AT_ONCE = 40
 
 
@@ -70,12 +71,12 @@ class Result:
 
     @property
     def held(self) -> bool:
-        """Whether no backlog grew."""
+        """Whether nearly all got ready soon, and no backlog grew."""
         half = len(self.seconds) // 2
         early, late = (
             statistics.median(part) for part in (self.seconds[:half], self.seconds[half:])
         )
-        return late < max(2 * early, early + HELD_SECONDS / 4) and self.percentile(0.99) < 30
+        return self.percentile(0.99) <= HELD_SECONDS and late < early + HELD_SECONDS / 4
 
 
 class Load:

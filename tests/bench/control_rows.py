@@ -44,8 +44,8 @@ class Measured:
         name: Of it.
         results: Of the rates that were asked for and of the search.
         cpu: Seconds of CPU of the operator for each object, by rate.
-        last_write: Seconds from an object's making to the write of its Deployment, at the rates up
-            to 10/s.
+        last_write: Seconds from an object's making to the last of its children, at the rates up to
+            10/s.
         restarts: With ever more objects.
 
     """
