@@ -48,7 +48,9 @@ from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 
 log = structlog.get_logger()
 
-WORKERS = 16
+WORKERS = 48
+"""Sandboxes that are looked at at once. Most of them wait for the API server, which gives addresses
+to Services one by one: fewer would have sandboxes wait for each other's."""
 UNANSWERED_SECONDS = 2.0
 """Longest pause of a key for want of an answer: that says nothing against the key."""
 DRAIN_SECONDS = 10.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from pluginsandbox.api.sandbox import PluginSandbox
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.children import config_snapshot
@@ -10,7 +12,36 @@ from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.kinds import SOURCE_LABEL, Key
 from pluginsandbox.controller.observed import Source
 from pluginsandbox.controller.store import Store
-from pluginsandbox.controller.trim import Body, summary
+from pluginsandbox.controller.trim import Body, stored_bytes, summary
+
+KEPT_BYTES = 2 << 20
+"""Of the files that were read last: sandboxes that are made together often share their plugins."""
+
+
+class _Kept:
+    """ConfigMaps in full, as they were read last."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[tuple[str, str], Body] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, stored: Body) -> Body | None:
+        """Return a ConfigMap in full if it was read in the state that the store has it in."""
+        at = _at(stored)
+        body = self._bodies.get(at)
+        if body is None or _state(body) != _state(stored):
+            return None
+        self._bodies.move_to_end(at)
+        return body
+
+    def put(self, body: Body) -> None:
+        """Keep a ConfigMap, and let go of what was not used for longest."""
+        at = _at(body)
+        self._bytes -= stored_bytes(self._bodies.pop(at, {}))
+        self._bodies[at] = body
+        self._bytes += stored_bytes(body)
+        while self._bytes > KEPT_BYTES:
+            self._bytes -= stored_bytes(self._bodies.popitem(last=False)[1])
 
 
 class Sources:
@@ -28,6 +59,7 @@ class Sources:
     def __init__(self, store: Store, cluster: Cluster) -> None:
         self._store = store
         self._cluster = cluster
+        self._kept = _Kept()
 
     async def look(
         self, key: Key, sandbox: PluginSandbox
@@ -47,7 +79,7 @@ class Sources:
         sources = {plugin: found[name] for plugin, name in names.items()}
         if not self._snapshot_missing(key, sandbox, sources):
             return sources, {}
-        bodies = {name: await self._read(key.namespace, name) for name in found}
+        bodies = {name: await self._full(key.namespace, name) for name in found}
         fresh = {name: _source(name, body) for name, body in bodies.items()}
         return (
             {plugin: fresh[name] for plugin, name in names.items()},
@@ -72,10 +104,17 @@ class Sources:
             return Source(name, exists=metadata is not None, files=None)
         return _source(name, await self._read(namespace, name))
 
+    async def _full(self, namespace: str, name: str) -> Body | None:
+        """Return a ConfigMap in full, as the store knows it or newer."""
+        stored = self._store.get(kinds.CONFIG_MAP, namespace, name)
+        kept = None if stored is None else self._kept.get(stored)
+        return kept if kept is not None else await self._read(namespace, name)
+
     async def _read(self, namespace: str, name: str) -> Body | None:
         body = await self._cluster.get(kinds.CONFIG_MAP, namespace, name)
         if body is not None and _labelled(body):
             self._store.put(kinds.CONFIG_MAP, body)
+            self._kept.put(body)
         return body
 
 
@@ -90,3 +129,11 @@ def _source(name: str, body: Body | None) -> Source:
 
 def _labelled(body: Body) -> bool:
     return (body["metadata"].get("labels") or {}).get(SOURCE_LABEL) == "true"
+
+
+def _at(body: Body) -> tuple[str, str]:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _state(body: Body) -> tuple[str, str]:
+    return body["metadata"]["uid"], body["metadata"]["resourceVersion"]

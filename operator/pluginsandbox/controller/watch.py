@@ -7,6 +7,7 @@ the few events of a sandbox, and would cost more than all the rest for the dozen
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from kubernetes.aio.client import ApiClient
 
@@ -18,9 +19,11 @@ from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.store import Store
 
-SETTLE_SECONDS = 0.02
+SETTLE_SECONDS = 0.1
 """What happens to the children of a sandbox within this time is looked at together: a pod is made,
-placed and counted by three controllers, one after the other."""
+placed and started by three controllers, one after the other."""
+COUNT_SECONDS = 0.01
+"""The same for its Deployment, which counts the ready pods: this is what a sandbox waits for."""
 
 
 class Watch:
@@ -47,13 +50,21 @@ class Watch:
             for key in keys:
                 queue.add(key)
 
-        def soon(keys: set[Key]) -> None:
-            for key in keys:
-                queue.add_after(key, SETTLE_SECONDS)
+        def within(seconds: float) -> Callable[[set[Key]], None]:
+            def soon(keys: set[Key]) -> None:
+                for key in keys:
+                    queue.add_after(key, seconds)
+
+            return soon
 
         self._sandboxes = KopfWatch(store, cluster, client, namespaces, at_once)
         self._children = [
-            Informer(store, cluster, (kind, namespace, selector), soon)
+            Informer(
+                store,
+                cluster,
+                (kind, namespace, selector),
+                within(COUNT_SECONDS if kind is kinds.DEPLOYMENT else SETTLE_SECONDS),
+            )
             for kind, selector in WATCHED
             if kind is not kinds.SANDBOX
             for namespace in namespaces or (None,)
