@@ -21,6 +21,9 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(array.array("i").itemsize)
 _decode = msgspec.msgpack.Decoder(ToWorker).decode
 _decode_start = msgspec.msgpack.Decoder(Start).decode
 _encode = msgspec.msgpack.Encoder().encode
+# Of the worker's one channel; for the same reason.
+_buffer = bytearray(max(FRAME_BYTES, MESSAGE_BYTES))
+_view = memoryview(_buffer)
 
 
 class Channel:
@@ -34,20 +37,18 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=descriptor)
         self._descriptor = descriptor
-        self._buffer = bytearray(max(FRAME_BYTES, MESSAGE_BYTES))
-        self._view = memoryview(self._buffer)
         self.call = 0
         """The call that runs now, for what is logged meanwhile; 0 = none."""
 
     def start(self) -> Start | None:
         """Return the first message; None if the host is gone."""
-        size = self._socket.recv_into(self._buffer)
-        return _decode_start(self._view[:size]) if size else None
+        size = self._socket.recv_into(_buffer)
+        return _decode_start(_view[:size]) if size else None
 
     def receive(self) -> ToWorker | None:
         """Return the next frame; None if the host is gone."""
-        size = self._socket.recv_into(self._buffer)
-        return _decode(self._view[:size]) if size else None
+        size = self._socket.recv_into(_buffer)
+        return _decode(_view[:size]) if size else None
 
     @property
     def readable(self) -> bool:

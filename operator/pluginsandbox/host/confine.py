@@ -7,7 +7,6 @@ imported, `serve_phase`.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -39,6 +38,7 @@ _LIMITS = {
 # Address space beyond the data limit: mapped libraries, read-only files, segments. It bounds the
 # page tables that a plugin can make the kernel keep.
 _ADDRESS_SPACE_BYTES = 1 << 30
+_NO_PRIORITY = os.sched_param(0)
 _OOM_FIRST = b"1000"
 # Sixteen plugins, and the directories that an author on a laptop makes anew.
 _MOST_RULESETS = 64
@@ -87,8 +87,10 @@ def _yield_to_host() -> None:
     The host then sends all that it has before a worker on the same core runs, which saves a switch
     for nearly every call; and it holds the clock that workers are ended by.
     """
-    with contextlib.suppress(OSError):  # a kernel in user space may know no such policy
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:  # noqa: SIM105 - for each fork
+        os.sched_setscheduler(0, os.SCHED_BATCH, _NO_PRIORITY)
+    except OSError:  # a kernel in user space may know no such policy
+        pass
 
 
 def _die_with(parent: int) -> None:
@@ -172,9 +174,7 @@ class Wall:
         _die_with(parent)
         _yield_to_host()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         # Opened anew: flags and offset of the zygote's own are shared by all that it forks, and one
         # worker could leave a mark there for another.

@@ -36,7 +36,7 @@ class Bounded:
     """
 
     def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sink = sink
+        self.sink = sink
         self._clock = clock
         self._second = 0
         self._passed = 0
@@ -56,7 +56,7 @@ class Bounded:
         self._passed += 1
         if len(message) > LINE_CHARACTERS:
             message = message[:LINE_CHARACTERS] + " (cut)"
-        self._sink(level, message)
+        self.sink(level, message)
 
     def finish(self) -> None:
         """Say how many lines were dropped, unless that was said in this second already."""
@@ -68,7 +68,7 @@ class Bounded:
     def _tell(self, second: int) -> None:
         if self._dropped:
             dropped, self._dropped, self._told = self._dropped, 0, second
-            self._sink("warning", f"{dropped} lines were dropped: too many in one second")
+            self.sink("warning", f"{dropped} lines were dropped: too many in one second")
 
 
 class Lines(io.RawIOBase):
@@ -133,28 +133,38 @@ def _level(number: int) -> str:
     return "info" if number >= logging.INFO else "debug"
 
 
-def capture(sink: Sink) -> Callable[[], None]:
-    """Send standard output, standard error and logging of this process to `sink`.
+class Output:
+    """Standard output, standard error and logging of a worker.
 
-    Returns:
-        What passes on unfinished lines.
-
+    Made in the zygote, before the fork: to make it takes a third of a millisecond.
     """
-    bounded = Bounded(sink)
-    out, err = Lines("<stdout>", "info", bounded), Lines("<stderr>", "warning", bounded)
-    sys.stdout = sys.__stdout__ = _text(out)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _text(err)  # type: ignore[misc]
-    root = logging.getLogger()
-    root.addHandler(_Handler(bounded))
-    root.setLevel(logging.INFO)
 
-    def finish() -> None:
-        if out.rest or err.rest:
-            out.finish()
-            err.finish()
-        bounded.finish()
+    def __init__(self) -> None:
+        self._bounded = Bounded(_nobody)
+        self._out = Lines("<stdout>", "info", self._bounded)
+        self._err = Lines("<stderr>", "warning", self._bounded)
+        self._streams = _text(self._out), _text(self._err)
+        root = logging.getLogger()
+        root.addHandler(_Handler(self._bounded))
+        root.setLevel(logging.INFO)
 
-    return finish
+    def capture(self, sink: Sink) -> None:
+        """Send all of it to `sink` from now on."""
+        self._bounded.sink = sink
+        out, err = self._streams
+        sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
+
+    def finish(self) -> None:
+        """Pass on lines that were not ended."""
+        if self._out.rest or self._err.rest:
+            self._out.finish()
+            self._err.finish()
+        self._bounded.finish()
+
+
+def _nobody(level: str, message: str) -> None:
+    """Pass over what is said before anybody listens: nothing."""
 
 
 def _text(lines: Lines) -> io.TextIOWrapper:

@@ -7,6 +7,7 @@ module is imported: what it says to the host is believed only as far as the host
 from __future__ import annotations
 
 import contextlib
+import mmap
 import time
 from collections import deque
 from collections.abc import Callable
@@ -53,11 +54,12 @@ _MESSAGE = 2000
 _OUT_OF_MEMORY = "the worker has reached limits.memory"
 
 
-def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
+def run(wall: confine.Wall, printed: output.Output, ruleset: int | None, forked: float) -> int:
     """Be a worker until the host closes the socket.
 
     Args:
         wall: What to pass before and after the plugin's import.
+        printed: Where the plugin's output goes.
         ruleset: Its Landlock rules.
         forked: When this process was forked, in seconds of `time.perf_counter`.
 
@@ -71,11 +73,11 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
         return 0
     try:
         wall.load_phase(ruleset, start.memory_bytes, strict=start.strict)
-        finish_output = output.capture(channel.log)
+        printed.capture(channel.log)
         confined = time.perf_counter()
         plugin, functions = (acts.Probe(), ()) if start.probe else _load(start)
         loaded = time.perf_counter()
-        finish_output()
+        printed.finish()
         wall.serve_phase(strict=start.strict)
         _explain_late_extensions()
     except confine.ConfinementError as error:
@@ -86,7 +88,7 @@ def run(wall: confine.Wall, ruleset: int | None, forked: float) -> int:
         return _REFUSED
     start_seconds = confined - forked + time.perf_counter() - loaded
     channel.send(Loaded(functions, loaded - confined, start_seconds))
-    _server(channel, plugin, start, finish_output).run()
+    _server(channel, plugin, start, printed.finish).run()
     return 0
 
 
@@ -167,7 +169,7 @@ class Server:
         self._bindings: dict[int, loading.Binding | acts.Probe] = {}
         self._waiting: deque[tuple[ToWorker, bytes]] = deque()
         """What arrived while a segment was awaited, with its payload."""
-        self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
+        self._reserve: mmap.mmap | None = _reserved()
         self._shelf = WorkerShelf(channel, self._ask)
         if isinstance(plugin, loading.LoadedPlugin):
             plugin.shelf = self._shelf
@@ -211,7 +213,7 @@ class Server:
 
     def _refill(self) -> None:
         with contextlib.suppress(MemoryError):
-            self._reserve = bytearray(_RESERVE_BYTES)
+            self._reserve = _reserved()
 
     def _out_of_memory(self, frame: Call) -> Failed:
         binding = self._bindings.get(frame.context)
@@ -316,6 +318,14 @@ class Server:
                 return answer
             self._waiting.append((answer, self._payload(answer)))
         raise ConnectionError("the host is gone")
+
+
+def _reserved() -> mmap.mmap:
+    """Return memory that counts but is never touched, so that no page of it is in use."""
+    try:
+        return mmap.mmap(-1, _RESERVE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError from error
 
 
 def _state(bind: Bind | None, body: bytes) -> tuple[durable.Restored | None, bytes]:

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
-from pluginsandbox.host import confine, memory, worker
+from pluginsandbox.host import confine, memory, output, worker
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
@@ -78,6 +78,7 @@ class Zygote:
     def __init__(self, channel: socket.socket, wall: confine.Wall) -> None:
         self._channel = channel
         self._wall = wall
+        self._printed = output.Output()
         self._pid = os.getpid()
         self._workers: dict[int, int] = {}
         """Process id to the host's number of the worker."""
@@ -139,7 +140,7 @@ class Zygote:
         try:
             self._channel.detach()
             ruleset = self._wall.detach(channel, ruleset, self._pid)
-            status = worker.run(self._wall, ruleset, forked)
+            status = worker.run(self._wall, self._printed, ruleset, forked)
         except MemoryError:
             status = worker.OUT_OF_MEMORY
         finally:
@@ -170,7 +171,9 @@ def main(descriptor: int, parent: int) -> None:
 
     """
     confine.enter_zygote(parent)
+    # Of both, so that no worker has to: each of these calls takes 0.03 ms of its start.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -13,8 +13,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-# What is imported stays, so to look for garbage meanwhile is in vain.
-_PROGRAM = "import gc; gc.disable(); from pluginsandbox.host import zygote; zygote.main({}, {})"
+_PROGRAM = "from pluginsandbox.host.zygote_start import main; main({}, {})"
 
 
 class ZygoteProcess(NamedTuple):
