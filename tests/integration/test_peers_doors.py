@@ -9,7 +9,7 @@ from pathlib import Path
 from pluginsandbox.host.peers import messages
 from pluginsandbox.host.peers.answers import Differs, Later, Lookup, There, Unbound, Yours
 from pluginsandbox.host.peers.members import Entry, Member, Members, Standing
-from pluginsandbox.host.peers.messages import Hello, Report
+from pluginsandbox.host.peers.messages import Hello, Released, Table, Welcome
 from pluginsandbox.host.peers.seal import ANY_INCARNATION, Sealer
 from tests.integration.group_bed import KEY, NEW_KEY, Pod, sandbox
 
@@ -40,14 +40,17 @@ class Stranger:
         return answer.status, data
 
     def hello(self) -> tuple[int, bytes]:
-        body = messages.encode(Hello.of(Members()))
+        body = messages.encode(Hello(Table(Members()).written))
         to = Member(self.pod.address, ANY_INCARNATION)
         return self.send(messages.HELLO, body, self.sealed(messages.HELLO, body, to))
 
     def table(self) -> dict[str, Entry]:
         status, data = self.hello()
         assert status == 200
-        return dict(messages.decode(data, Hello).entries())
+        told = Table(Members()).read(messages.decode(data, Welcome).table)
+        return {
+            address: Entry(one, Standing(standing)) for address, (one, standing) in told.items()
+        }
 
 
 def test_who_has_no_key_learns_nothing_whatever_it_asks(tmp_path: Path) -> None:
@@ -70,20 +73,20 @@ def test_a_message_is_taken_once_and_not_when_it_is_old(tmp_path: Path) -> None:
         pod = group.start()
         friend = Stranger(pod, group.port, KEY)
         to = Member(pod.address, friend.table()[pod.address].incarnation)
-        body = messages.encode(Report("0"))
-        headers = friend.sealed(messages.REPORT, body, to)
-        assert friend.send(messages.REPORT, body, headers)[0] == 200
-        assert friend.send(messages.REPORT, body, headers)[0] == 401
-        other_body = messages.encode(Report("1"))
-        swapped = friend.sealed(messages.REPORT, body, to)
-        assert friend.send(messages.REPORT, other_body, swapped)[0] == 401
+        body = messages.encode(Released(b"k" * 16, 0))
+        headers = friend.sealed(messages.RELEASED, body, to)
+        assert friend.send(messages.RELEASED, body, headers)[0] == 200
+        assert friend.send(messages.RELEASED, body, headers)[0] == 401
+        other_body = messages.encode(Released(b"k" * 16, 1))
+        swapped = friend.sealed(messages.RELEASED, body, to)
+        assert friend.send(messages.RELEASED, other_body, swapped)[0] == 401
         for offset in (-60.0, 60.0):
             late = Stranger(pod, group.port, KEY, offset)
             assert late.hello()[0] == 401
         earlier = Member(pod.address, to.incarnation - 1)
         assert friend.send(
-            messages.REPORT, body, friend.sealed(messages.REPORT, body, earlier)
-        ) == friend.send(messages.REPORT, body, "")
+            messages.RELEASED, body, friend.sealed(messages.RELEASED, body, earlier)
+        ) == friend.send(messages.RELEASED, body, "")
 
 
 def test_a_member_with_another_view_is_told_so_and_gets_no_grant(tmp_path: Path) -> None:
@@ -105,9 +108,9 @@ def test_members_that_are_only_heard_of_are_given_up_when_they_refuse(tmp_path: 
         pod = group.start()
         assert pod.host.call("add", {}, "bound").json == 1
         friend = Stranger(pod, group.port, KEY)
-        body = messages.encode(
-            Hello([(f"{group.network}.{number}", 1, Standing.SERVING) for number in (201, 202)])
-        )
+        members = Members()
+        members.learn((f"{group.network}.{one}", (1, Standing.SERVING)) for one in (201, 202))
+        body = messages.encode(Hello(Table(members).written))
         to = Member(pod.address, ANY_INCARNATION)
         # Two members that DNS names, and of which nobody knows whether they live.
         group.name(pod.address, UNKNOWN)

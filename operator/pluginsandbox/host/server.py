@@ -154,9 +154,10 @@ class Server:
         if self._company is not None:
             company = self._company
             where = company.address, company.port
-            self._sockets.append(
-                await loop.create_server(company.listener, *where, backlog=BACKLOG)
+            company.socket = await loop.create_server(
+                company.listener, *where, backlog=BACKLOG, start_serving=False
             )
+            self._sockets.append(company.socket)
             company.start()
         return Listening(*(Address(*name) for name in names))
 
@@ -193,6 +194,8 @@ class Server:
 
         host.outcomes.on_loaded = tell
         await loading.load(host, lambda: proof.prove(self._runtime))
+        if self._company is not None:
+            await self._company.open()
         tell()
         gc.freeze()
 
@@ -242,7 +245,7 @@ def in_pod(
     own = os.environ.get(POD_ADDRESS, "")
     if not own:
         raise ValueError(f"peers_service is set, so {POD_ADDRESS} must be the pod's own address")
-    by_name = resolver.by_name(config.peers_service)
+    by_name = resolver.by_name(config.peers_service, own)
     resolve = by_name if members is None else resolver.by_file(members)
     return Peers(own, config.peers_port, keys, resolve)
 

@@ -121,7 +121,7 @@ def test_a_host_is_told_where_its_peers_are_and_gets_their_key_if_there_is_one()
     assert container["env"][0]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
     snapshot = config_snapshot.plan(sandbox(), {"counter": files()})
     config = host_config.decode(snapshot.config.encode())
-    assert config.peers_service == f"{KEY.name}-peers.{KEY.namespace}.svc"
+    assert config.peers_service == f"{KEY.name}-peers"
     (port,) = [each for each in container["ports"] if each["name"] == "peers"]
     assert port["containerPort"] == config.peers_port
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pluginsandbox.host.peers.answers import Lookup
-from pluginsandbox.host.peers.members import Members
+from pluginsandbox.host.peers.members import NOBODY, Members
 from pluginsandbox.host.peers.node import Node, Pointer
 from tests.unit.host_peers.world import Message, Move, Pod, Seek, World
 
@@ -137,10 +137,13 @@ class Small(World):
         pod, other = self.pods[name], self.pods[to]
         if pod is other or not other.alive:
             return
-        other.node.learn(tuple(pod.node.members.entries.items()))
-        self.on_welcome(
-            pod, Message("welcome", to, name, tuple(other.node.members.entries.items()))
-        )
+        told = tuple(pod.node.members.entries.items())
+        if dict(told).get(to, NOBODY).incarnation == other.node.me.incarnation:
+            self.note_known(other, name, told)
+        other.node.learn(told)
+        answer = tuple(other.node.members.entries.items())
+        pod.node.learn(answer)
+        self.note_known(pod, to, answer)
 
     def _report(self, name: str, to: str) -> None:
         message = self._reported(name, to)
@@ -149,10 +152,15 @@ class Small(World):
 
     def _reported(self, name: str, to: str) -> Message | None:
         asker, asked = self.pods[name].node, self.pods[to]
-        held = asked.node.report(asker.me, asker.view.hash) if asked.alive else None
-        if held is None:
+        if not asked.alive or asked.node.view.hash != asker.view.hash:
             return None
-        return Message("report", to, name, (asker.view.hash, tuple(held)))
+        held = tuple(asked.node.report(asker.me))
+        return Message("report", to, name, (asker.view.hash, held))
+
+    def on_report(self, pod: Pod, message: Message) -> None:
+        """Take what another said that it holds."""
+        view, held = message.body
+        pod.node.reported(self.pods[message.sender].node.me, view, held)
 
     def send(self, kind: str, sender: str, to: str, body: Any) -> None:
         """Send a message, unless the same is on its way."""

@@ -10,11 +10,11 @@ import structlog
 
 from pluginsandbox.host.peers.group import SILENT_SECONDS, Group
 from pluginsandbox.host.peers.keys import Keys
-from pluginsandbox.host.peers.members import Entry, Member, Standing
-from pluginsandbox.host.peers.messages import Hello
+from pluginsandbox.host.peers.members import Entry, Member, Members, Standing
+from pluginsandbox.host.peers.messages import Hello, Table, Welcome
 from pluginsandbox.host.peers.node import Node
 
-ME, OTHER = "10.0.0.1", "10.0.0.2"
+ME, OTHER, STRANGER = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
 
 class Deaf:
@@ -74,7 +74,7 @@ async def test_of_a_silent_pod_it_is_said_what_to_do_and_callers_are_told(bench:
             await bench.look(SILENT_SECONDS)
     (line,) = [line for line in told if line["address"] == OTHER]
     assert "delete the pod by force" in line["event"]
-    bench.group.welcome(Member(OTHER, 1), Hello([]))
+    bench.group.welcome(OTHER, Welcome(bench.group.hello().table, "", []))
     assert bench.group.silent == []
 
 
@@ -102,7 +102,59 @@ async def test_dns_that_does_not_name_this_pod_says_nothing_of_others(bench: Ben
         assert await bench.look(60)
 
 
+async def test_what_was_noted_of_an_address_goes_with_its_name(bench: Bench) -> None:
+    bench.named |= {STRANGER}
+    await bench.group._greet(STRANGER)
+    assert STRANGER in bench.group._silent
+    assert STRANGER in bench.group._later
+    bench.named -= {STRANGER}
+    await bench.look(1)
+    assert STRANGER not in bench.group._silent
+    assert STRANGER not in bench.group._later
+
+
+@pytest.fixture
+def comer() -> tuple[Node, Group]:
+    """Return a pod that has come to two that serve and know it, and has heard of both."""
+    node = Node(Member(ME, 1), lambda: 0)
+    group = Group(node, Keys(Path("/nowhere")), Bench.resolve)  # type: ignore[arg-type]
+    group.links = Deaf()  # type: ignore[assignment]
+    serving = Entry(1, Standing.SERVING)
+    node.learn([(OTHER, serving), (STRANGER, serving)])
+    node.stand(Standing.JOINING)
+    return node, group
+
+
+async def test_a_pod_joins_when_the_last_has_shown_that_it_knows_it_whoever_greeted(
+    comer: tuple[Node, Group],
+) -> None:
+    node, group = comer
+    told = group.hello().table
+    assert not _joined(node)
+    group.welcome(OTHER, Welcome(told, node.view.hash, []))
+    assert not _joined(node)
+    answer = group.greeted(Member(STRANGER, 1), Hello(told))
+    assert _joined(node)
+    assert answer.view == node.view.hash
+
+
+async def test_a_greeting_from_who_does_not_know_this_pod_lets_it_wait(
+    comer: tuple[Node, Group],
+) -> None:
+    node, group = comer
+    group.welcome(OTHER, Welcome(group.hello().table, "", []))
+    ignorant, outlived = Members(), Member(STRANGER, 0)
+    ignorant.learn([(STRANGER, (1, Standing.SERVING))])
+    group.greeted(Member(STRANGER, 1), Hello(Table(ignorant).written))
+    group.greeted(outlived, group.hello())
+    assert not _joined(node)
+
+
 async def test_one_refused_connection_may_be_a_restart_and_two_are_an_end(bench: Bench) -> None:
     bench.links.error = ConnectionRefusedError()
     assert await bench.look(1)
     assert not await bench.look(1)
+
+
+def _joined(node: Node) -> bool:
+    return node.joined

@@ -55,9 +55,8 @@ class Group:
         for home in self.nodes:
             view = home.view.hash
             for member in home.unheard():
-                held = by_member[member].report(home.me, view)
-                assert held is not None
-                home.reported(member, view, held)
+                assert by_member[member].view.hash == view
+                home.reported(member, view, by_member[member].report(home.me))
 
     def probe(self, count: int) -> None:
         """Ask for contexts in the middle of it all, and take what is granted."""

@@ -20,9 +20,7 @@ def pair() -> tuple[Node, Node, bytes]:
 
 
 def tell(home: Node, member: Node) -> None:
-    held = member.report(home.me, home.view.hash)
-    assert held is not None
-    home.reported(member.me, home.view.hash, held)
+    home.reported(member.me, member.view.hash, member.report(home.me))
 
 
 def grant(home: Node, member: Node, key: bytes) -> int:

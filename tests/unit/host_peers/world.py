@@ -23,10 +23,11 @@ from pluginsandbox.host.peers.answers import (
     Unbound,
     Yours,
 )
-from pluginsandbox.host.peers.members import Member, Standing
+from pluginsandbox.host.peers.members import NOBODY, Entry, Member, Standing
 from pluginsandbox.host.peers.node import Node
 
 Move = tuple[Any, ...]
+Table = tuple[tuple[str, Entry], ...]
 
 
 def no_time() -> int:
@@ -217,7 +218,7 @@ class World:
         self.pods[name].node.bury(self.pods[dead].node.me)
 
     def _report(self, name: str, to: str) -> None:
-        self.send("report?", name, to, self.pods[name].node.view.hash)
+        self._hello(name, to)
 
     def _call(self, name: str, key: bytes) -> None:
         self.waiting.append((name, key))
@@ -290,25 +291,25 @@ class World:
             getattr(self, f"on_{kind}")(pod, message)
 
     def on_hello(self, pod: Pod, message: Message) -> None:
-        pod.node.learn(message.body)
-        table = tuple(pod.node.members.entries.items())
-        self.send("welcome", pod.name, message.sender, table)
+        node, sender = pod.node, self.pods[message.sender]
+        if dict(message.body).get(pod.name, NOBODY).incarnation == node.me.incarnation:
+            self.note_known(pod, sender.name, message.body)
+        node.learn(message.body)
+        table = tuple(node.members.entries.items())
+        held = (node.view.hash, tuple(node.report(sender.node.me)))
+        self.send("welcome", pod.name, message.sender, (table, held))
 
     def on_welcome(self, pod: Pod, message: Message) -> None:
-        pod.node.learn(message.body)
-        pod.greeted.add(message.sender)
-        told = dict(message.body).get(message.sender)
-        pod.met = pod.met or (told is not None and told.standing is Standing.SERVING)
-
-    def on_report_asked(self, pod: Pod, message: Message) -> None:
-        asker = self.pods[message.sender].node.me
-        held = pod.node.report(asker, message.body)
-        if held is not None:
-            self.send("report", pod.name, message.sender, (message.body, tuple(held)))
-
-    def on_report(self, pod: Pod, message: Message) -> None:
-        view, held = message.body
+        table, (view, held) = message.body
+        pod.node.learn(table)
         pod.node.reported(self.pods[message.sender].node.me, view, held)
+        self.note_known(pod, message.sender, table)
+
+    def note_known(self, pod: Pod, by: str, table: Table) -> None:
+        """Note that another pod knows this one, and has said whom it knows."""
+        pod.greeted.add(by)
+        told = dict(table).get(by)
+        pod.met = pod.met or (told is not None and told.standing is Standing.SERVING)
 
     def on_released(self, pod: Pod, message: Message) -> None:
         key, epoch = message.body

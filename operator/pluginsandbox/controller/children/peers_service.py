@@ -31,5 +31,8 @@ def desired(sandbox: PluginSandbox) -> Manifest:
 
 
 def address(sandbox: PluginSandbox) -> str:
-    """Return the name that resolves to all pods, whatever the cluster's domain."""
-    return f"{peers_name(sandbox)}.{sandbox.metadata.namespace}.svc"
+    """Return the name that resolves to all pods, whatever the cluster's domain.
+
+    They are in its namespace, where the first name that they try of a short one is the right one.
+    """
+    return peers_name(sandbox)

@@ -16,12 +16,12 @@ from pluginsandbox.host.contexts_api import ContextsApi
 from pluginsandbox.host.elsewhere import ContextRequest
 from pluginsandbox.host.http_listener import Listener
 from pluginsandbox.host.peers.door import PeerDoor, Relay
-from pluginsandbox.host.peers.group import Group
+from pluginsandbox.host.peers.group import GREET_SECONDS, Group
 from pluginsandbox.host.peers.handover import Handover
 from pluginsandbox.host.peers.keys import Keys
 from pluginsandbox.host.peers.links import Links
 from pluginsandbox.host.peers.members import Member, Standing
-from pluginsandbox.host.peers.messages import Forward, Moving
+from pluginsandbox.host.peers.messages import Forward, Hello, Moving, Welcome
 from pluginsandbox.host.peers.node import Node
 from pluginsandbox.host.peers.resolver import Resolver
 from pluginsandbox.host.peers.router import Router
@@ -54,17 +54,21 @@ class Company:
         self.keys = Keys(keys)
         sealer = Sealer(time.time)
         self.group = Group(self.node, self.keys, resolve)
-        self.group.links = Links(self.node, self.keys, sealer, port, self.group.welcome)
+        self.group.links = Links(self.node, self.keys, sealer, port, self.group)
         self.router = Router(host, self.group, ContextsApi(host))
         self.handover = Handover(host, self.group, self.router)
         self.group.on_change = self.router.searches.wake
         self.group.on_disowned = self._come_back
-        self.group.may_join = lambda: host.loaded
+        self.group.may_join = lambda: host.loaded and self._open
         door = PeerDoor(self.node, self.keys, sealer, self, host.clock)
         self.listener = Listener(door, host.wheel, host.clock)
         # Without a key this pod works as if there were no others.
         host.admitted = lambda: not self.keys.all or self.node.joined
         host.blocked = lambda: self.group.blocked
+        self.socket: asyncio.Server
+        """The door's. Who knocks before it is opened is refused, and need not wait for an answer
+        from a pod that is busy with its plugins."""
+        self._open = False
         self._task: asyncio.Task[None] | None = None
         host.metrics.peers().set_function(lambda: len(self.node.view))
         host.metrics.peers_silent().set_function(lambda: len(self.group.silent))
@@ -74,6 +78,11 @@ class Company:
         self.keys.on_first = self._open_up
         self.keys.refresh()
         self._task = asyncio.create_task(self.group.run())
+
+    async def open(self) -> None:
+        """Answer the others from now on, and join them."""
+        await self.socket.start_serving()
+        self._open = True
 
     def _open_up(self) -> None:
         """Route calls from now on: there is a key, so there may be others."""
@@ -111,13 +120,12 @@ class Company:
     async def leave(self) -> None:
         """Tell the others that nothing is held here any more, and answer their last calls."""
         if self.node.me in self.node.view:
-            others = [member.address for member in self.node.view.standings]
-            others.remove(self.address)
             self.node.stand(Standing.GONE)
             self.group.over = True
             self.router.searches.wake()
-            await asyncio.gather(*(self.group.greet(address) for address in others))
-            if others:
+            told = self.group.tell_all()
+            if told:
+                await asyncio.wait(told, timeout=GREET_SECONDS)
                 await asyncio.sleep(LINGER_SECONDS)
 
     async def close(self) -> None:
@@ -143,10 +151,9 @@ class Company:
         """Take a context over, or not."""
         return self.handover.offered(giver, moving)
 
-    def heard(self, sender: Member) -> None:
-        """Go on with what a member told."""
-        del sender
-        self.group.changed()
+    def greeted(self, sender: Member, hello: Hello) -> Welcome:
+        """Learn what a member tells of who is there, and tell it the same."""
+        return self.group.greeted(sender, hello)
 
     def abandoned(self, pending: object) -> None:
         """Let a call go whose sender is gone."""

@@ -21,10 +21,10 @@ from pluginsandbox.host.peers.messages import (
     Forward,
     Hello,
     Moving,
+    Noted,
     Outcome,
     Released,
-    Report,
-    Reported,
+    Welcome,
 )
 from pluginsandbox.host.peers.node import Node
 from pluginsandbox.host.peers.seal import ANY_INCARNATION, ForgedError, Seal, Sealer
@@ -91,8 +91,13 @@ class Receiver(Protocol):
     def offered(self, giver: Member, moving: Moving) -> msgspec.Struct:
         """Take a context over, or not."""
 
-    def heard(self, sender: Member) -> None:
-        """Know that a member has told something new of who is there."""
+    def greeted(self, sender: Member, hello: Hello) -> Welcome:
+        """Learn what a member tells of who is there, and tell it the same.
+
+        Raises:
+            msgspec.DecodeError: What it tells cannot be read.
+
+        """
 
     def abandoned(self, pending: object) -> None:
         """Let a request go whose sender is gone."""
@@ -128,7 +133,6 @@ class PeerDoor:
         self._kinds: dict[str, tuple[type[Any], Callable[..., msgspec.Struct | None]]] = {
             messages.HELLO: (Hello, self._hello),
             messages.LOOKUP: (Lookup, self._lookup),
-            messages.REPORT: (Report, self._report),
             messages.RELEASED: (Released, self._released),
             messages.TAKE: (Moving, self._take),
             messages.CALL: (Forward, self._call),
@@ -166,7 +170,7 @@ class PeerDoor:
         try:
             message = messages.decode(body, type_)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise malformed(f"a peer of another version? {error}") from None
+            raise _malformed(error) from None
 
         def answer(status: int, document: msgspec.Struct) -> None:
             data = messages.encode(document)
@@ -186,19 +190,17 @@ class PeerDoor:
     # --- one for each kind -----------------------------------------------------------------------
 
     def _hello(self, sender: Member, hello: Hello, _: Relay) -> msgspec.Struct:
-        if self._node.learn(hello.entries()):
-            self._receiver.heard(sender)
-        return Hello.of(self._node.members)
+        try:
+            return self._receiver.greeted(sender, hello)
+        except msgspec.MsgspecError as error:
+            raise _malformed(error) from None
 
     def _lookup(self, sender: Member, asked: Lookup, _: Relay) -> msgspec.Struct:
         return self._node.lookup(sender, asked)
 
-    def _report(self, sender: Member, report: Report, _: Relay) -> msgspec.Struct:
-        return Reported(self._node.report(sender, report.view))
-
     def _released(self, sender: Member, released: Released, _: Relay) -> msgspec.Struct:
         self._node.released(sender, released.key, released.epoch)
-        return Reported([])
+        return Noted()
 
     def _take(self, sender: Member, moving: Moving, _: Relay) -> msgspec.Struct:
         return self._receiver.offered(sender, moving)
@@ -208,3 +210,7 @@ class PeerDoor:
 
     def _context(self, _: Member, request: ContextRequest, relay: Relay) -> None:
         self._receiver.asked(relay, request)
+
+
+def _malformed(error: Exception) -> Problem:
+    return malformed(f"a peer of another version? {error}")

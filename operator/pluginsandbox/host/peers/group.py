@@ -1,15 +1,16 @@
 """Keeps one pod in touch with the others: who is there, who went, who knows what.
 
-Once a second it reads the keys and resolves the name of all; it greets whom it does not know, and
-two of the others in turn. What it learns goes to its node; when a home has become responsible for
-more, it asks the members what they hold. Whoever's connection is refused twice has ended.
+Once a second it reads the keys and resolves the name of all; it greets the members that may not
+know it, and some of the others in turn. What it learns goes to its node. An answer to a greeting
+says what the other holds, too, so a home that has become responsible for more greets until it has
+heard from all. Whoever's connection is refused twice has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
 import structlog
@@ -17,23 +18,24 @@ import structlog
 from pluginsandbox.host.peers import messages
 from pluginsandbox.host.peers.keys import Keys
 from pluginsandbox.host.peers.links import FAILED, Links, StrangerError
-from pluginsandbox.host.peers.members import Member, Standing
-from pluginsandbox.host.peers.messages import Hello, Report, Reported
+from pluginsandbox.host.peers.members import NOBODY, Member, Standing
+from pluginsandbox.host.peers.messages import Hello, Welcome
 from pluginsandbox.host.peers.node import Node
 from pluginsandbox.host.peers.resolver import Resolver
 
 TICK_SECONDS = 1.0
 # While this pod has not joined.
 HURRY_SECONDS = 0.25
-ASK_SECONDS = 2.0
+GREET_SECONDS = 5.0
+"""A node where dozens of pods start is late with everything, and to ask again makes it later."""
 ROUND = 2
-"""Greeted in turn each second, so that what one pod missed another tells it. A greeting tells of
-all, so its cost grows with the pods, too: many more would cost dozens of pods a core."""
+"""Greetings a second, its own or others', in which a pod takes part at least, so that what one pod
+missed another tells it. A greeting tells of all, so its cost grows with the pods, too."""
 REFUSALS = 2
 """One may meet a process that has just been replaced and listens again at once."""
 PATIENCE_SECONDS = 5.0
-"""At most, between two greetings to an address at which no member is heard yet: who is there greets
-by itself, and dozens of pods that start at once would each knock at all the others for ever."""
+"""At most, between two greetings of a pod that has not joined to an address at which no member is
+heard: who is there greets by itself."""
 # For a pod that DNS named once and names no more.
 SILENT_SECONDS = 5.0
 # For one that DNS has not named yet: longer than name servers keep an old answer.
@@ -68,13 +70,21 @@ class Group:
         """This pod has said its last word."""
         self.blocked = ""
         """Why it has not joined yet, for a person."""
+        self._table = messages.Table(node.members)
         self._resolve = resolve
+        self._next_look = 0.0
+        self._found: frozenset[str] = frozenset()
         self._named: frozenset[str] = frozenset()
         """Addresses of the last answer of DNS that named this one."""
         self._absent: dict[str, float] = {}
         """Since when such answers have not named an address, in seconds."""
         self._once_named: set[str] = set()
         self._greeted: set[str] = set()
+        """Addresses whose pod knows this one."""
+        self._talks = 0
+        """Greetings since the last turn, its own and others'."""
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """By address: a greeting that is not answered yet."""
         self._refused: dict[str, int] = {}
         self._silent: dict[str, float] = {}
         """Since when an address does not answer, in seconds."""
@@ -94,10 +104,10 @@ class Group:
         """Keep in touch until cancelled."""
         try:
             while True:
+                self._wake.clear()
                 self.keys.refresh()
                 if self.keys.all:
                     await self.look_around()
-                self._wake.clear()
                 hurry = HURRY_SECONDS if self.keys.all and not self.node.joined else TICK_SECONDS
                 try:
                     async with asyncio.timeout(hurry):
@@ -118,20 +128,38 @@ class Group:
         if node.me not in node.view:
             if not self.may_join():
                 return
+            self._greeted.clear()
             node.stand(Standing.JOINING)
-        found = await self._resolve()
-        if node.me.address in found:
-            self._note_named(found)
-        await self._greet_all(self._to_greet(found))
-        if node.standing is Standing.JOINING and self._known_to_all():
-            self.enter()
+        await self._look_up()
+        greetings = [self._greeting(address) for address in sorted(self._to_greet())]
+        if greetings:
+            await asyncio.wait(greetings, timeout=HURRY_SECONDS)
+        self._join()
 
-    def _note_named(self, found: frozenset[str]) -> None:
+    async def _look_up(self) -> None:
+        """Read once a second who there may be."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + TICK_SECONDS
+        self._found = found = await self._resolve()
+        if self.node.me.address not in found:
+            return
         self._named = found
         self._once_named |= found
-        members = {member.address for member in self.node.view.standings}
-        now = time.monotonic()
+        members = self._members()
         self._absent = {one: self._absent.get(one, now) for one in members - found}
+        for notes in (self._refused, self._silent, self._later):
+            for strange in notes.keys() - members - found:
+                del notes[strange]
+
+    def _members(self) -> set[str]:
+        """Return the addresses of the others."""
+        return {member.address for member in self.node.view.standings} - {self.node.me.address}
+
+    def _join(self) -> None:
+        if self.node.standing is Standing.JOINING and self._known_to_all():
+            self.enter()
 
     def enter(self) -> None:
         """Become a member that may hold contexts."""
@@ -143,49 +171,59 @@ class Group:
 
     def _known_to_all(self) -> bool:
         me = self.node.me.address
-        if me not in self._named and not self._met_one_that_serves():
+        if me not in self._named and not self._has_company():
             self.blocked = f"the peers' service does not name this pod's address {me} yet"
             return False
-        others = {*self._named, *(member.address for member in self.node.view.standings)} - {me}
+        others = self._members() | (self._named - {me})
         missing = {one for one in others if one not in self._greeted and one not in self._refused}
         if missing:
             names = ", ".join(sorted(missing)[:5])
             self.blocked = f"these pods do not answer with the group's key yet: {names}"
         return not missing
 
-    def _met_one_that_serves(self) -> bool:
+    def _has_company(self) -> bool:
         """Whether a member that holds contexts knows of this pod, and has said whom it knows."""
         serving = self.node.view.serving
         return any(member.address in self._greeted for member in serving)
 
-    def _to_greet(self, found: frozenset[str]) -> set[str]:
+    def _to_greet(self) -> set[str]:
         """Return whom to greet now: who is new or in doubt, and some of the others in turn."""
-        me, now = self.node.me.address, time.monotonic()
-        members = sorted({member.address for member in self.node.view.standings} - {me})
-        doubtful = {
-            one for one in (*self._refused, *self._silent) if one in found or one in members
-        }
-        unknown = ({*found, *self._named, *members} - {me}) - self._greeted
+        members = self._members()
+        strangers = ({*self._found, *self._named} - {self.node.me.address}) - members
+        doubtful = members.intersection((*self._refused, *self._silent))
+        urgent = doubtful | (members - self._greeted)
+        now = time.monotonic()
+        if self.node.joined:
+            return urgent | self._in_turn(sorted(members | strangers), now)
         early = {one for one, (due, _) in self._later.items() if due > now}
-        return (doubtful | unknown) - (early - set(members)) | self._in_turn(members, now)
+        return urgent | (strangers - self._greeted - early) | self._in_turn(sorted(members), now)
 
-    def _in_turn(self, members: list[str], now: float) -> set[str]:
-        if now < self._next_turn or not members:
+    def _in_turn(self, others: list[str], now: float) -> set[str]:
+        if now < self._next_turn or not others:
             return set()
         self._next_turn = now + TICK_SECONDS
-        start = self._turn % len(members)
-        self._turn += ROUND
-        return set([*members[start:], *members[:start]][:ROUND])
+        count, self._talks = max(0, ROUND - self._talks), 0
+        start = self._turn % len(others)
+        self._turn += count
+        return set([*others[start:], *others[:start]][:count])
 
     # --- greeting --------------------------------------------------------------------------------
 
-    async def _greet_all(self, addresses: Iterable[str]) -> None:
-        await asyncio.gather(*(self.greet(address) for address in sorted(addresses)))
-
     async def greet(self, address: str) -> None:
-        """Tell a pod who is there, and hear the same; note how it fares."""
+        """Tell a pod who is there, and hear the same; one greeting at a time will do."""
+        await asyncio.wait([self._greeting(address)])
+
+    def _greeting(self, address: str) -> asyncio.Task[None]:
+        task = self._under_way.get(address)
+        if task is None:
+            task = self._under_way[address] = self._spawn(self._greet(address))
+            task.add_done_callback(lambda _: self._under_way.pop(address, None))
+        return task
+
+    async def _greet(self, address: str) -> None:
+        """Greet, and note how the other fares."""
         try:
-            await self.links.greet(address, ASK_SECONDS)
+            await self.links.greet(address, GREET_SECONDS)
         except ConnectionRefusedError:
             self._put_off(address)
             self._refused[address] = self._refused.get(address, 0) + 1
@@ -237,15 +275,50 @@ class Group:
         patience = SILENT_SECONDS if address in self._once_named else UNNAMED_SECONDS
         return time.monotonic() - max(absent, self._silent[address]) > patience
 
-    def welcome(self, member: Member, hello: Hello) -> None:
-        """Take what a pod answered to a greeting."""
-        self._greeted.add(member.address)
-        self._refused.pop(member.address, None)
-        self._silent.pop(member.address, None)
-        self._later.pop(member.address, None)
-        self._told.discard(member.address)
-        if self.node.learn(hello.entries()):
+    def hello(self) -> Hello:
+        """Return what is told in a greeting."""
+        return Hello(self._table.written)
+
+    def greeted(self, sender: Member, hello: Hello) -> Welcome:
+        """Learn what a member tells of who is there, and tell it the same.
+
+        Raises:
+            msgspec.DecodeError: What it tells cannot be read.
+
+        """
+        node, same = self.node, hello.table == self._table.written
+        told = self._table.read(hello.table)
+        knows_me = same or told.get(node.me.address, NOBODY)[0] == node.me.incarnation
+        self._learn(told)
+        if knows_me and node.members.of(sender.address).incarnation == sender.incarnation:
+            self._note_known(sender.address)
+        return Welcome(self._table.written, node.view.hash, node.report(sender))
+
+    def welcome(self, address: str, welcome: Welcome) -> None:
+        """Take what a pod answered to a greeting.
+
+        Raises:
+            msgspec.DecodeError: It cannot be read.
+
+        """
+        self._refused.pop(address, None)
+        self._silent.pop(address, None)
+        self._later.pop(address, None)
+        self._told.discard(address)
+        self._learn(self._table.read(welcome.table))
+        member = Member(address, self.node.members.of(address).incarnation)
+        self.node.reported(member, welcome.view, welcome.held)
+        self._note_known(address)
+
+    def _learn(self, told: dict[str, tuple[int, int]]) -> None:
+        if self.node.learn(told.items()):
             self.changed()
+
+    def _note_known(self, address: str) -> None:
+        """Note that a pod knows this one: it may have been the last."""
+        self._talks += 1
+        self._greeted.add(address)
+        self._join()
 
     def changed(self) -> None:
         """Go on with what a new view makes necessary."""
@@ -253,16 +326,20 @@ class Group:
         self._greeted &= living | self._named
         self._once_named &= living | self._named
         self.on_change()
-        if self.node.disowned:
+        if not self.node.joined:
             self._wake.set()
         if self.node.pending and (self._settling is None or self._settling.done()):
             self._settling = asyncio.create_task(self._settle())
 
-    def tell_all(self) -> None:
-        """Tell every member at once what is new."""
-        for member in self.node.view.standings:
-            if member.address != self.node.me.address:
-                self._spawn(self.greet(member.address))
+    def tell_all(self) -> list[asyncio.Task[None]]:
+        """Tell every member at once what is new; return who does it."""
+        return [self._spawn(self._tell(address)) for address in sorted(self._members())]
+
+    async def _tell(self, address: str) -> None:
+        """Greet once more where a greeting is under way: it may not have had the news."""
+        if address in self._under_way:
+            await self.greet(address)
+        await self.greet(address)
 
     def suspect(self, address: str) -> None:
         """Look at once after a member that could not be reached."""
@@ -288,34 +365,22 @@ class Group:
         self.changed()
         self.tell_all()
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- what others hold ------------------------------------------------------------------------
 
     async def _settle(self) -> None:
-        """Ask members what they hold, until every one has said it under the view of the moment."""
+        """Greet members until every one has said what it holds under the view of the moment."""
         pause = FIRST_SETTLE_SECONDS
-        while missing := self.node.unheard():
-            await asyncio.gather(*(self._hear(member) for member in sorted(missing)))
+        while self.node.pending:
+            await asyncio.sleep(pause)
+            pause = min(LAST_SETTLE_SECONDS, 2 * pause)
+            unheard = sorted(self.node.unheard())
+            greetings = [self._greeting(member.address) for member in unheard]
+            if greetings:
+                await asyncio.wait(greetings)
             self.on_change()
-            if self.node.pending:
-                await asyncio.sleep(pause)
-                pause = min(LAST_SETTLE_SECONDS, 2 * pause)
-
-    async def _hear(self, member: Member) -> None:
-        view = self.node.view.hash
-        try:
-            data = await self.links.ask(
-                member, messages.REPORT, messages.encode(Report(view)), ASK_SECONDS
-            )
-            held = messages.decode(data, Reported).held
-        except (*FAILED, msgspec.MsgspecError):
-            await self.greet(member.address)
-            return
-        if held is None:
-            await self.greet(member.address)
-        else:
-            self.node.reported(member, view, held)

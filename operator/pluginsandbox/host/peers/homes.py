@@ -78,9 +78,9 @@ class Homes:
 
     def _give(self, member: Member, numbers: Iterable[int]) -> None:
         scores, best, owners = _scores(member), self.best, self.owners
-        for number in numbers:
-            if scores[number] > best[number]:
-                best[number], owners[number] = scores[number], member
+        won = [number for number in numbers if scores[number] > best[number]]
+        for number in won:
+            best[number], owners[number] = scores[number], member
 
 
 @functools.lru_cache(REMEMBERED)

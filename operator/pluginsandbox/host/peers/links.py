@@ -7,12 +7,12 @@ hold the key, and so that both know which of two keys the other has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from pluginsandbox.host.peers import messages, seal
 from pluginsandbox.host.peers.keys import Keys
 from pluginsandbox.host.peers.members import Member
-from pluginsandbox.host.peers.messages import Hello
+from pluginsandbox.host.peers.messages import Hello, Welcome
 from pluginsandbox.host.peers.node import Node
 from pluginsandbox.host.peers.seal import ANY_INCARNATION, ForgedError, Sealer
 from pluginsandbox.host.peers.wire import LostError, Reply, Wire, open_wire
@@ -21,10 +21,27 @@ MAX_WIRES = 128
 """To one member: so many calls are with it at once, the others wait."""
 
 OK, DIFFERS = 200, 421
+Kept = tuple[Wire, bytes]
+"""A connection, and the key that the other took on it."""
 
 
 class StrangerError(Exception):
     """Who answers at the address does not hold the key, or does not take ours."""
+
+
+class Greeter(Protocol):
+    """Who greets, and is greeted."""
+
+    def hello(self) -> Hello:
+        """Return what is told in a greeting."""
+
+    def welcome(self, address: str, welcome: Welcome) -> None:
+        """Take what a pod answered to a greeting.
+
+        Raises:
+            msgspec.DecodeError: It cannot be read.
+
+        """
 
 
 class Link:
@@ -38,9 +55,10 @@ class Link:
 
     def __init__(self, address: str, links: Links) -> None:
         self._address = address
+        self._anybody = Member(address, ANY_INCARNATION)
         self._links = links
         self._room = asyncio.Semaphore(MAX_WIRES)
-        self._free: list[tuple[Wire, bytes]] = []
+        self._free: list[Kept] = []
 
     async def ask(self, kind: str, body: bytes, to: Member) -> bytes:
         """Ask a member, and return its answer.
@@ -53,49 +71,65 @@ class Link:
 
         """
         async with self._room:
-            wire, key = await self._take()
-            try:
-                reply, number = await self._send(wire, key, kind, body, to)
-            except BaseException:
-                wire.close()
-                raise
-            answer, _ = self._believe(wire, key, number, reply)
-            self._free.append((wire, key))
-            return answer
+            return await self._ask(self._take() or await self._open(), kind, body, to)
+
+    async def greet(self) -> None:
+        """Greet whoever is there; a new connection begins with that. Errors as `ask`."""
+        async with self._room:
+            kept = self._take()
+            if kept is None:
+                self._free.append(await self._open())
+                return
+            answer = await self._ask(kept, messages.HELLO, self._links.hello(), self._anybody)
+        self._links.greeter.welcome(self._address, messages.decode(answer, Welcome))
 
     def close(self) -> None:
         """End the connections that nothing waits on."""
         while self._free:
             self._free.pop()[0].close()
 
-    async def greet(self, key: bytes, wire: Wire) -> bool:
-        """Greet over a new connection; False if the other does not take the key."""
-        links = self._links
-        to = Member(self._address, ANY_INCARNATION)
-        reply, number = await self._send(wire, key, messages.HELLO, links.hello(), to)
-        if reply.status != OK:
-            return False
-        answer, member = self._believe(wire, key, number, reply)
-        links.welcome(member, messages.decode(answer, Hello))
-        return True
-
-    async def _take(self) -> tuple[Wire, bytes]:
-        keys = self._links.keys.all
+    def _take(self) -> Kept | None:
+        """Return a connection that nothing waits on, if one is left."""
         while self._free:
             wire, key = self._free.pop()
-            if wire.usable and key in keys:
+            if wire.usable and key in self._links.keys.all:
                 return wire, key
             wire.close()
-        for key in keys:
+        return None
+
+    async def _open(self) -> Kept:
+        """Open a connection, and greet by the first key that the other takes."""
+        for key in self._links.keys.all:
             wire = await open_wire(self._address, self._links.port)
             try:
-                if await self.greet(key, wire):
+                if await self._begin(wire, key):
                     return wire, key
             except BaseException:
                 wire.close()
                 raise
             wire.close()
         raise StrangerError(self._address)
+
+    async def _begin(self, wire: Wire, key: bytes) -> bool:
+        """Greet over a new connection; False if the other does not take the key."""
+        links = self._links
+        reply, number = await self._send(wire, key, messages.HELLO, links.hello(), self._anybody)
+        if reply.status != OK:
+            return False
+        answer = self._believe(wire, key, number, reply)
+        links.greeter.welcome(self._address, messages.decode(answer, Welcome))
+        return True
+
+    async def _ask(self, kept: Kept, kind: str, body: bytes, to: Member) -> bytes:
+        wire, key = kept
+        try:
+            reply, number = await self._send(wire, key, kind, body, to)
+        except BaseException:
+            wire.close()
+            raise
+        answer = self._believe(wire, key, number, reply)
+        self._free.append(kept)
+        return answer
 
     async def _send(
         self, wire: Wire, key: bytes, kind: str, body: bytes, to: Member
@@ -111,12 +145,13 @@ class Link:
         )
         return await wire.exchange(head.encode("latin-1") + body), number
 
-    def _believe(self, wire: Wire, key: bytes, number: int, reply: Reply) -> tuple[bytes, Member]:
+    def _believe(self, wire: Wire, key: bytes, number: int, reply: Reply) -> bytes:
         try:
-            return reply.body, seal.check_answer(key, number, reply.headers, reply.body)
+            seal.check_answer(key, number, reply.headers, reply.body)
         except ForgedError:
             wire.close()
             raise StrangerError(self._address) from None
+        return reply.body
 
 
 class Links:
@@ -127,7 +162,7 @@ class Links:
         keys: By which.
         sealer: Signs.
         port: Of every member.
-        welcome: Told what a member answered to a greeting.
+        greeter: Says what a greeting tells, and takes what is answered.
 
     """
 
@@ -137,18 +172,18 @@ class Links:
         keys: Keys,
         sealer: Sealer,
         port: int,
-        welcome: Callable[[Member, Hello], None],
+        greeter: Greeter,
     ) -> None:
         self.node = node
         self.keys = keys
         self.sealer = sealer
         self.port = port
-        self.welcome = welcome
+        self.greeter = greeter
         self._links: dict[str, Link] = {}
 
     def hello(self) -> bytes:
         """Return what is told in a greeting."""
-        return messages.encode(Hello.of(self.node.members))
+        return messages.encode(self.greeter.hello())
 
     async def ask(self, to: Member, kind: str, body: bytes, seconds: float) -> bytes:
         """Ask a member within a time.
@@ -164,9 +199,9 @@ class Links:
 
     async def greet(self, address: str, seconds: float) -> None:
         """Greet whoever is at an address; errors as `ask`."""
-        me = Member(address, ANY_INCARNATION)
-        answer = await self.ask(me, messages.HELLO, self.hello(), seconds)
-        self.welcome(me, messages.decode(answer, Hello))
+        link = self._link(address)
+        async with asyncio.timeout(seconds):
+            await link.greet()
 
     def forget(self, address: str) -> None:
         """Close what leads to an address."""

@@ -96,24 +96,26 @@ class Members(msgspec.Struct):
     """What one pod knows of all addresses that it has heard of."""
 
     entries: dict[str, Entry] = {}
+    changes: int = 0
+    """Grows with each that is learnt."""
 
-    def learn(self, heard: Iterable[tuple[str, Entry]]) -> bool:
+    def learn(self, heard: Iterable[tuple[str, tuple[int, int]]]) -> bool:
         """Take what another pod knows; return whether any of it was new.
 
         Args:
-            heard: Address and what is known of it.
+            heard: Address, and the incarnation and standing that are known of it.
 
         """
-        new = False
+        before = self.changes
         for address, entry in heard:
             known = self.entries.get(address)
             if known is not None and known >= entry:
                 continue
             if known is None and len(self.entries) >= MAX_ADDRESSES:
                 self._forget_one()
-            self.entries[address] = Entry(entry.incarnation, Standing(entry.standing))
-            new = True
-        return new
+            self.entries[address] = Entry(entry[0], Standing(entry[1]))
+            self.changes += 1
+        return self.changes != before
 
     def view(self, before: View) -> View:
         """Return who is there now, after an earlier view."""

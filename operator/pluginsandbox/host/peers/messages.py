@@ -8,45 +8,75 @@ import msgspec
 
 from pluginsandbox.host.durable import Record
 from pluginsandbox.host.peers.answers import Answer, Differs, Held, TakeAnswer
-from pluginsandbox.host.peers.members import MAX_ADDRESSES, Entry, Members, Standing
+from pluginsandbox.host.peers.members import MAX_ADDRESSES, Members, Standing
 
 PATH = "/peers/v1/"
-HELLO, LOOKUP, REPORT, RELEASED = "hello", "lookup", "report", "released"
+HELLO, LOOKUP, RELEASED = "hello", "lookup", "released"
 TAKE, CALL, CONTEXT = "take", "call", "context"
 
 MessageT = TypeVar("MessageT")
 Name = Annotated[str, msgspec.Meta(max_length=253)]
+Number = Annotated[int, msgspec.Meta(ge=0)]
+Rows = Annotated[list[tuple[Name, Number, Number]], msgspec.Meta(max_length=MAX_ADDRESSES)]
+"""Address, incarnation, standing."""
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """Who is there, as the sender knows it."""
 
-    table: Annotated[list[tuple[Name, int, int]], msgspec.Meta(max_length=MAX_ADDRESSES)]
-    """Address, incarnation, standing."""
-
-    @classmethod
-    def of(cls, members: Members) -> Hello:
-        """Return what a member says of who is there."""
-        return cls([(address, *entry) for address, entry in members.entries.items()])
-
-    def entries(self) -> list[tuple[str, Entry]]:
-        """Return the same as a node takes it."""
-        return [
-            (address, Entry(incarnation, Standing(min(standing, Standing.GONE))))
-            for address, incarnation, standing in self.table
-        ]
+    table: bytes
+    """As `Table` writes it."""
 
 
-class Report(msgspec.Struct, frozen=True, array_like=True):
-    """Asks for all that the receiver holds in the sender's buckets."""
+class Welcome(msgspec.Struct, frozen=True, array_like=True):
+    """The same from whoever was greeted, who knows now what the other does."""
 
+    table: bytes
     view: str
+    """By which it says what it holds."""
+    held: list[Held]
+    """All that it holds in the buckets of who greeted."""
 
 
-class Reported(msgspec.Struct, frozen=True, array_like=True):
-    """All of it; None if the views differ."""
+class Table:
+    """What a member tells of who is there: written once for each change, and read only if new.
 
-    held: list[Held] | None
+    Args:
+        members: Whom it knows.
+
+    """
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._changes = -1
+        self._written = b""
+
+    @property
+    def written(self) -> bytes:
+        """The table; equal for equal knowledge."""
+        if self._changes != self._members.changes:
+            entries = sorted(self._members.entries.items())
+            rows = [(address, *entry) for address, entry in entries]
+            self._written, self._changes = msgspec.msgpack.encode(rows), self._members.changes
+        return self._written
+
+    def read(self, table: bytes) -> dict[str, tuple[int, int]]:
+        """Return what another member's table says, as a node takes it; empty if it is the same.
+
+        Raises:
+            msgspec.DecodeError: It is no table.
+
+        """
+        if table == self.written:
+            return {}
+        return {
+            address: (incarnation, min(standing, Standing.GONE))
+            for address, incarnation, standing in _TABLE.decode(table)
+        }
+
+
+class Noted(msgspec.Struct, frozen=True, array_like=True):
+    """The answer where there is nothing to say."""
 
 
 class Released(msgspec.Struct, frozen=True, array_like=True):
@@ -98,6 +128,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, tag="outcome"):
     """From here to here."""
 
 
+_TABLE: msgspec.msgpack.Decoder[list[tuple[str, int, int]]] = msgspec.msgpack.Decoder(Rows)
 ANSWER: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 TAKE_ANSWER: msgspec.msgpack.Decoder[TakeAnswer] = msgspec.msgpack.Decoder(TakeAnswer)
 OUTCOME: msgspec.msgpack.Decoder[Outcome | Differs] = msgspec.msgpack.Decoder(Outcome | Differs)

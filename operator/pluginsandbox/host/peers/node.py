@@ -97,7 +97,7 @@ class Node:
         """Note that a member is gone for certain: its process has ended."""
         self.learn([(member.address, Entry(member.incarnation, Standing.GONE))])
 
-    def learn(self, heard: Iterable[tuple[str, Entry]]) -> bool:
+    def learn(self, heard: Iterable[tuple[str, tuple[int, int]]]) -> bool:
         """Take what another member knows of who is there; return whether the view changed."""
         if not self.members.learn(heard):
             return False
@@ -115,8 +115,9 @@ class Node:
 
     def _rehome(self) -> None:
         """Give up the buckets that are another's now, begin with those that are newly mine."""
-        mine = {number for number in range(homes.BUCKETS) if self.view.home(number) == self.me}
-        for number in [number for number in self.pointers if number not in mine]:
+        owners, me = self.view.homes.owners, self.me
+        mine = {number for number, owner in enumerate(owners) if owner == me}
+        for number in self.pointers.keys() - mine:
             del self.pointers[number]
             self.pending.pop(number, None)
         for number, missing in list(self.pending.items()):
@@ -143,10 +144,8 @@ class Node:
         """Return the members that this home has to ask what they hold."""
         return set().union(*self.pending.values()) if self.pending else set()
 
-    def report(self, asker: Member, view: str) -> list[Held] | None:
-        """Return what is held here in the asker's buckets; None if the views differ."""
-        if view != self.view.hash or self.me not in self.view:
-            return None
+    def report(self, asker: Member) -> list[Held]:
+        """Return what is held here in the buckets that are the asker's under this view."""
         return [
             Held(key, epoch)
             for number, contexts in self.held.items()
@@ -159,7 +158,7 @@ class Node:
 
         Args:
             member: Who.
-            view: The view under which it was asked; an answer to an older one says nothing.
+            view: The view under which it said so; another one than this home's says nothing.
             entries: All that it holds in the buckets of this member.
 
         """

@@ -12,14 +12,23 @@ Resolver = Callable[[], Awaitable[frozenset[str]]]
 RESOLVE_SECONDS = 5.0
 
 
-def by_name(service: str) -> Resolver:
-    """Return what resolves a headless Service to the addresses of its pods, ready or not."""
+def by_name(service: str, own: str) -> Resolver:
+    """Return what resolves a headless Service to the addresses of its pods, ready or not.
+
+    Args:
+        service: Its name.
+        own: Address of this pod; the others' are of the same family, and no other is asked for.
+
+    """
+    family = socket.AF_INET6 if ":" in own else socket.AF_INET
 
     async def resolve() -> frozenset[str]:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                found = await loop.getaddrinfo(service, None, type=socket.SOCK_STREAM)
+                found = await loop.getaddrinfo(
+                    service, None, family=family, type=socket.SOCK_STREAM
+                )
         except OSError:  # no such name yet, or no answer in time
             return frozenset()
         return frozenset(str(where[0]) for *_, where in found)
