@@ -68,6 +68,10 @@ class HostSample(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Calls refused for want of room (429)."""
     contexts: Count
     """Contexts at its end."""
+    calls: Count = 0
+    """Calls in the host at its end, those that wait included."""
+    waiting: Count = 0
+    """Calls that waited at its end."""
 
 
 class HostStats(msgspec.Struct, frozen=True, rename="camel"):

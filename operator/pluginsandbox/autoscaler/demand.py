@@ -52,6 +52,11 @@ class Recent:
         first = self.newest.time - seconds + 1
         return [sample for sample in self.samples if sample.time >= first]
 
+    @property
+    def at_end(self) -> Recent:
+        """The same as if all of the newest second had been as its end was."""
+        return Recent([*self.samples[:-1], self.newest.at_end], self.horizon)
+
 
 def demand(kind: MetricType, recent: Recent) -> int:
     """Return the load of the newest second, in thousandths of calls, requests or contexts."""

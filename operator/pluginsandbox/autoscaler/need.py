@@ -1,8 +1,9 @@
 """How many pods the load of a second asks for.
 
 A second far above the usual is a surge: it is answered at once and in full. Far means beyond what
-chance makes of the usual load, and by half of it at least. Anything less is averaged over the panic
-window first, so that noise moves nothing.
+chance makes of the usual load, and by half of it at least. A load that rose within the second was
+there for a part of it only; what was there at its end is the load then. Anything less is averaged
+over the panic window first, so that noise moves nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import math
 
 from pluginsandbox.api.scaling import Metric, MetricType, Scaling
-from pluginsandbox.autoscaler.demand import Recent, present
+from pluginsandbox.autoscaler.demand import Recent, demand, present
 from pluginsandbox.autoscaler.numbers import MILLI, divide_up, mean
 
 SURGE_PERCENT = 50
@@ -28,7 +29,7 @@ class Need:
         time: Unix time of its end, in seconds.
         metric: Which metric.
         target: How much of it each pod should carry, in thousandths.
-        last: Its load in this second, in thousandths.
+        last: Its load in this second, in thousandths; in a surge, if that is more, at its end.
         short: The mean over the panic window.
         usual: The mean over the stable window, of what was there.
         surge: Whether the second counts alone.
@@ -86,6 +87,9 @@ def need(policy: Scaling, recent: Recent, loads: list[Loads]) -> Need:
 def _by(metric: Metric, policy: Scaling, recent: Recent, loads: list[int]) -> Need:
     there = [present(metric.type, each) for each in recent.back(policy.stable_window_seconds)]
     usual, last = mean(there), loads[-1]
+    surge = last - usual >= max(1, usual * SURGE_PERCENT // 100, _chance(usual))
+    if surge and recent.newest.ending > recent.newest.concurrency:
+        last = max(last, demand(metric.type, recent.at_end))
     return Need(
         time=recent.newest.time,
         metric=metric.type,
@@ -93,7 +97,7 @@ def _by(metric: Metric, policy: Scaling, recent: Recent, loads: list[int]) -> Ne
         last=last,
         short=mean(loads),
         usual=usual,
-        surge=last - usual >= max(1, usual * SURGE_PERCENT // 100, _chance(usual)),
+        surge=surge,
     )
 
 

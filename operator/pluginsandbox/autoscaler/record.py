@@ -21,7 +21,7 @@ from pluginsandbox.autoscaler.forecast import Outlook
 from pluginsandbox.autoscaler.numbers import MILLI
 from pluginsandbox.autoscaler.sample import Sample, SampleError
 
-VERSION = 2
+VERSION = 3
 
 
 class RecordError(ValueError):
@@ -97,8 +97,8 @@ class _Line(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     outlook: tuple[int, int | None]
     inputs: dict[str, int]
     policy: dict[str, Any]
-    samples: list[tuple[int, int, int, int, int, int, int]]
-    """Time, concurrency, queued, requests, refused, contexts, milliseconds for a pod to start."""
+    samples: list[tuple[int, ...]]
+    """The fields of `Sample` in their order, then milliseconds for a pod to start."""
 
 
 def encode(seen: Seen) -> bytes:
@@ -124,9 +124,17 @@ def encode(seen: Seen) -> bytes:
     return msgspec.json.encode(line)
 
 
-def _flat(sample: Sample, start: int) -> tuple[int, int, int, int, int, int, int]:
-    counts = (sample.queued, sample.requests, sample.refused, sample.contexts)
-    return (sample.time, sample.concurrency, *counts, start)
+def _flat(sample: Sample, start: int) -> tuple[int, ...]:
+    return (*(getattr(sample, field.name) for field in _FIELDS), start)
+
+
+_FIELDS = dataclasses.fields(Sample)
+
+
+def _unflat(numbers: tuple[int, ...]) -> tuple[Sample, int]:
+    if len(numbers) != len(_FIELDS) + 1:
+        raise SampleError(f"a sample must have {len(_FIELDS) + 1} numbers, not {len(numbers)}")
+    return Sample(*numbers[:-1]), numbers[-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -154,7 +162,7 @@ def replay(line: bytes) -> Replayed:
     try:
         read = msgspec.json.decode(line, type=_Line)
         policy = Scaling.model_validate(read.policy, extra="forbid")
-        samples = [(Sample(*each[:-1]), each[-1]) for each in read.samples]
+        samples = [_unflat(each) for each in read.samples]
     except ValidationError as error:
         raise RecordError(
             "; ".join(f"policy.{each}" for each in explain(error, Scaling))

@@ -26,6 +26,8 @@ class Sample:
         requests: Calls that came, the refused ones included, in thousandths.
         refused: Calls refused for want of room (429), in thousandths.
         contexts: Contexts at its end, in thousandths.
+        ending: Calls in progress or waiting at its end, in thousandths; 0 if that is not known.
+        ending_queued: Those of them that waited, in thousandths.
 
     """
 
@@ -35,6 +37,8 @@ class Sample:
     requests: int = 0
     refused: int = 0
     contexts: int = 0
+    ending: int = 0
+    ending_queued: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -43,9 +47,19 @@ class Sample:
                 raise SampleError(f"{field.name} must be a whole number from 0, not {value!r}")
         if self.queued > self.concurrency:
             raise SampleError(f"queued must be at most concurrency, {self.concurrency}")
+        if self.ending_queued > self.ending:
+            raise SampleError(f"ending_queued must be at most ending, {self.ending}")
+
+    @property
+    def at_end(self) -> Sample:
+        """The second as if all of it had been as its end was."""
+        return dataclasses.replace(self, concurrency=self.ending, queued=self.ending_queued)
 
 
-COUNTED = ("concurrency", "queued", "requests", "refused", "contexts")
+COUNTED = (
+    *("concurrency", "queued", "requests", "refused", "contexts"),
+    *("ending", "ending_queued"),
+)
 
 
 def credible(sample: Sample, now: int) -> bool:

@@ -103,4 +103,6 @@ def _sample(each: HostSample) -> Sample:
         requests=each.requests * MILLI,
         refused=each.refused * MILLI,
         contexts=each.contexts * MILLI,
+        ending=each.calls * MILLI,
+        ending_queued=min(each.waiting, each.calls) * MILLI,
     )

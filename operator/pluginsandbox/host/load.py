@@ -85,6 +85,8 @@ class Load:
             requests=max(0, self.requests - requests_then),  # those sent on count elsewhere
             refused=self.refused - refused_then,
             contexts=contexts,
+            calls=self.calls.count,
+            waiting=self.queued.count,
         )
         self._last = (now, calls, queued, self.requests, self.refused)
         self._samples.append(sample)

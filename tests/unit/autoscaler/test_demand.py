@@ -22,8 +22,11 @@ def steady(seconds: int, number: float, **others: float) -> list[Sample]:
 
 def asked(numbers: Iterable[float], **fields: object) -> Need:
     """Return the need of the last of these seconds."""
+    return asked_by([calls(n, number) for n, number in enumerate(numbers, start=1)], **fields)
+
+
+def asked_by(samples: list[Sample], **fields: object) -> Need:
     rules = policy(**fields)
-    samples = [calls(n, number) for n, number in enumerate(numbers, start=1)]
     loads = [Loads(each.time, (each.concurrency,)) for each in samples]
     return need(rules, Recent(samples, HORIZON), loads[-rules.panic_window_seconds :])
 
@@ -93,3 +96,19 @@ def test_the_metric_that_asks_for_most_pods_wins() -> None:
     samples = [calls(1, 8, contexts=90)]
     found = need(rules, Recent(samples, HORIZON), [Loads(BEGIN + 1, (8000, 90_000))])
     assert (found.metric, found.pods) == ("Contexts", 9)
+
+
+def test_of_a_load_that_came_within_a_second_all_counts_that_was_there_at_its_end() -> None:
+    usual = steady(30, 11, requests=11)
+    half = calls(31, 46, queued=34, requests=86, ending=86, ending_queued=74)
+    assert asked_by([*usual, half]).pods == 86
+
+
+def test_what_was_there_at_the_end_of_a_second_that_is_no_surge_counts_for_nothing() -> None:
+    usual = steady(30, 11, requests=11)
+    assert asked_by([*usual, calls(31, 12, requests=11, ending=40)]).pods == 12
+
+
+def test_a_surge_that_is_over_at_the_end_of_its_second_counts_as_it_was() -> None:
+    usual = steady(30, 11, requests=11)
+    assert asked_by([*usual, calls(31, 46, requests=86, ending=11)]).pods == 46

@@ -54,14 +54,16 @@ def wander(second: int, chance: random.Random, level: int) -> tuple[Sample | Non
     queued = chance.choice([0] * 9 + [chance.randrange(number)])
     refused = chance.choice([0] * 30 + [chance.randrange(3000)])
     requests = chance.choice([0, number, number // 3])
-    sample = Sample(BEGIN + second, number, queued, requests, refused, number)
+    ending = chance.choice([0, number, 3 * number])
+    waiting = chance.choice([0, ending // 2])
+    sample = Sample(BEGIN + second, number, queued, requests, refused, number, ending, waiting)
     return (None if chance.random() < 0.1 else sample), level
 
 
 @st.composite
 def seconds(draw: st.DrawFn, second: int, most: int = 200) -> Sample:
     """Return any second that a sandbox could have had."""
-    number = draw(st.integers(0, most * 1000))
+    number, ending = draw(st.integers(0, most * 1000)), draw(st.integers(0, most * 1000))
     return Sample(
         BEGIN + second,
         number,
@@ -69,6 +71,8 @@ def seconds(draw: st.DrawFn, second: int, most: int = 200) -> Sample:
         draw(st.integers(0, most * 1000)),
         draw(st.integers(0, most * 200)),
         draw(st.integers(0, most * 1000)),
+        ending,
+        draw(st.integers(0, ending)),
     )
 
 

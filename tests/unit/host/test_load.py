@@ -18,7 +18,7 @@ def test_a_second_is_the_mean_of_what_was_there_and_the_counts_of_what_came() ->
     load.queued.up(0.5)
     load.calls.down(0.75)
     found = load.sample(1.0, 1_800_000_000.2, contexts=7)
-    assert found == HostSample(1_800_000_000, 1250, 500, 3, 1, 7)
+    assert found == HostSample(1_800_000_000, 1250, 500, 3, 1, 7, calls=1, waiting=1)
     assert load.sample(2.0, 1_800_000_001.2, contexts=7).requests == 0
 
 
