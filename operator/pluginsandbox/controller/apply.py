@@ -12,7 +12,6 @@ import dataclasses
 import itertools
 import secrets
 from collections.abc import Iterable
-from typing import Any
 
 import structlog
 
@@ -84,7 +83,7 @@ class Applier:
     def __init__(self, store: Store, cluster: Cluster) -> None:
         self._store = store
         self._cluster = cluster
-        self._settled: dict[Key, dict[tuple[Kind, str], tuple[str, tuple[Any, ...]]]] = {}
+        self._settled: dict[Key, dict[tuple[Kind, str], tuple[str, bytes]]] = {}
         self._made: dict[Key, set[tuple[str, Kind, str]]] = {}
         self._taken: dict[Key, set[tuple[Kind, str]]] = {}
 
@@ -239,7 +238,7 @@ class Applier:
             repair, live = await self._changed(kind, live, compared)
             repairs = [repair]
         answer = trim(kind, await self._send(key, kind, manifest, live))
-        answer = self._stored(kind, answer)
+        self._store.put(kind, answer)
         log.info(
             "applied",
             kind=kind.name,
@@ -251,14 +250,6 @@ class Applier:
         # Be it otherwise than asked for: who rewrites it on its way would do so for ever.
         settled[at] = wanted, drift.said(answer)
         return repairs
-
-    def _stored(self, kind: Kind, answer: Body) -> Body:
-        """Put an answer into the store; return what the store has of it, to keep it only once."""
-        self._store.put(kind, answer)
-        metadata = answer["metadata"]
-        known = self._store.get(kind, metadata["namespace"], metadata["name"]) or answer
-        same = known["metadata"]["resourceVersion"] == metadata["resourceVersion"]
-        return known if same else answer
 
     async def _changed(self, kind: Kind, live: Body, compared: Manifest) -> tuple[Repair, Body]:
         """Return what somebody else did to a child that was as it should be, and the child.

@@ -32,7 +32,8 @@ ATTEMPTS = 3
 RETRY_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 """A server that asks for more is obeyed by the queue, not by a worker that stands still."""
-PAGE = 500
+PAGE = 200
+"""Objects of a list that are in memory as the API server gave them."""
 SILENCE_SECONDS = 100.0
 """A server that is there sends a bookmark about every minute."""
 

@@ -11,10 +11,12 @@ same. That also spares comparing field by field what was compared before.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from kubernetes.utils.quantity import parse_quantity
 
 _MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -49,11 +51,12 @@ def differences(live: Any, manifest: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def said(live: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what a manifest can say about a live object, its status left out."""
+def said(live: Mapping[str, Any]) -> bytes:
+    """Return a digest of what a manifest can say about a live object, its status left out."""
     metadata = live.get("metadata") or {}
-    named = (metadata.get(name) for name in ("labels", "annotations", "ownerReferences"))
-    return (*named, live.get("spec"), live.get("immutable"))
+    named = [metadata.get(name) for name in ("labels", "annotations", "ownerReferences")]
+    words = [*named, live.get("spec"), live.get("immutable")]
+    return hashlib.sha256(msgspec.json.encode(words, order="deterministic")).digest()
 
 
 def _in_mapping(live: Any, manifest: dict[str, Any], path: str) -> Iterator[str]:

@@ -11,15 +11,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
 from pluginsandbox.controller.cluster import GONE, THROTTLED, Cluster, Event
 from pluginsandbox.controller.errors import ControllerError, PermanentError, RetryError
 from pluginsandbox.controller.kinds import Key, Kind
-from pluginsandbox.controller.store import Store
-from pluginsandbox.controller.trim import trim
+from pluginsandbox.controller.store import ObjectKey, Store, object_key
 
 log = structlog.get_logger()
 
@@ -120,12 +118,15 @@ async def take_list(store: Store, cluster: Cluster, where: Where) -> tuple[set[K
 
     """
     kind, namespace, selector = where
-    bodies: list[dict[str, Any]] = []
+    listed: set[ObjectKey] = set()
+    concerned: set[Key] = set()
     version = "0"
     async for page in cluster.pages(kind, namespace, selector):
-        bodies += (trim(kind, each) for each in page.get("items") or ())
+        for body in page.get("items") or ():
+            listed.add(object_key(kind, body))
+            concerned |= store.put(kind, body)
         version = page["metadata"]["resourceVersion"]
-    return store.replace(kind, namespace, bodies, version), version
+    return concerned | store.end(kind, namespace, listed, version), version
 
 
 def jittered(seconds: float) -> float:

@@ -12,12 +12,16 @@ import kopf
 from typing_extensions import override
 
 from pluginsandbox.api.names import GROUP
+from pluginsandbox.controller.cluster import PAGE
 from pluginsandbox.controller.informer import jittered
 
 ERROR_BACKOFFS = (0.25, 0.5, *(1.0,) * 11)
 """Seconds between a request's attempts: kopf's own grow to 21, and so long nothing would be seen of
 an API server that is back. Each kopf has a little more of each, so that many do not come together.
 """
+
+IDLE_SECONDS = 0.2
+"""For which kopf keeps a task and its last event for each object it saw: in a list that is all."""
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
@@ -70,7 +74,8 @@ def watch_only() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = tuple(map(jittered, ERROR_BACKOFFS))
     settings.watching.server_timeout = 600
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.persistence.finalizer = f"{GROUP}/unused"
     settings.persistence.consistency_timeout = 0
     settings.persistence.diffbase_storage = _NoDiffs()

@@ -52,8 +52,8 @@ async def _look(cluster: Cluster, key: Key) -> Observed | None:
         return None
     store = Store()
     for kind, selector in WATCHED[1:]:
-        found = await cluster.list(kind, key.namespace, selector)
-        store.replace(kind, key.namespace, found, "0")
+        for found in await cluster.list(kind, key.namespace, selector):
+            store.put(kind, found)
     store.put(kinds.SANDBOX, body)
     settings = Settings(monitoring=Monitoring(pod_monitor=False))
     hosts = _Unasked(time.monotonic)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections import OrderedDict
 
 import structlog
 from pydantic import ValidationError
@@ -42,6 +43,8 @@ BLOCKED_SECONDS = 15.0
 """A cause that no watch tells of is looked at again so often, at first more often."""
 FIRST_BLOCKED_SECONDS = 1.0
 SOON_SECONDS = 2.0
+MODELS = 256
+"""Sandboxes that stay read: those at rest are read again when they are looked at."""
 JUMP_SECONDS = 2.0
 """By more than this no clock strays between two reconciles: somebody has set it."""
 
@@ -50,10 +53,10 @@ JUMP_SECONDS = 2.0
 class _Memory:
     """What is remembered of a sandbox between reconciles; a restart may lose it."""
 
+    uid: str
     rollout: rollout.Memory = dataclasses.field(default_factory=rollout.Memory)
     timeline: Timeline | None = None
     blocked: int = 0
-    parsed: tuple[str, int, PluginSandbox] | None = None
 
     def shift(self, jump: dt.timedelta) -> None:
         """Move the moments that are remembered with the clock that they were read from."""
@@ -99,6 +102,7 @@ class Reconciler:
         self._clocks = clocks
         self._zero = clocks.zero()
         self._memories: dict[Key, _Memory] = {}
+        self._models: OrderedDict[tuple[str, int], PluginSandbox] = OrderedDict()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one sandbox closer to its spec.
@@ -118,7 +122,7 @@ class Reconciler:
             return RESYNC_SECONDS  # its children go with it: they are owned
         memory = self._remembered(key, str(body["metadata"].get("uid")))
         try:
-            sandbox = _parse(body, memory)
+            sandbox = self._model(body)
         except ValidationError as error:
             return await self._unreadable(key, body, problems.summarize(error))
         return await self._bring(key, sandbox, memory)
@@ -238,9 +242,28 @@ class Reconciler:
     def _remembered(self, key: Key, uid: str) -> _Memory:
         """Return what is remembered of a sandbox; nothing of a namesake that it took over from."""
         known = self._memories.get(key)
-        if known is not None and known.parsed is not None and known.parsed[0] != uid:
+        if known is not None and known.uid != uid:
             self._forget(key)
-        return self._memories.setdefault(key, _Memory())
+        return self._memories.setdefault(key, _Memory(uid))
+
+    def _model(self, body: Body) -> PluginSandbox:
+        """Return the object as a model; reading one costs more than all that follows.
+
+        Raises:
+            ValidationError: It cannot be read.
+
+        """
+        metadata = body["metadata"]
+        at = (str(metadata.get("uid")), int(metadata.get("generation", 0)))
+        model = self._models.pop(at, None)
+        if model is None:
+            envelope = {"apiVersion": kinds.SANDBOX.api_version, "kind": kinds.SANDBOX.name}
+            spec = {"metadata": metadata, "spec": body.get("spec") or {}}
+            model = PluginSandbox.read(envelope | spec)
+        self._models[at] = model
+        if len(self._models) > MODELS:
+            self._models.popitem(last=False)
+        return model
 
     def _forget(self, key: Key) -> None:
         for part in (self._observer, self._applier, self._reporter):
@@ -252,17 +275,6 @@ class Reconciler:
 
 def _labels(key: Key) -> tuple[str, str]:
     return key.namespace, key.name
-
-
-def _parse(body: Body, memory: _Memory) -> PluginSandbox:
-    """Return the object as a model; reading one costs more than all that follows."""
-    metadata = body["metadata"]
-    at = (str(metadata.get("uid")), int(metadata.get("generation", 0)))
-    if memory.parsed is None or memory.parsed[:2] != at:
-        envelope = {"apiVersion": kinds.SANDBOX.api_version, "kind": kinds.SANDBOX.name}
-        spec = {"metadata": metadata, "spec": body.get("spec") or {}}
-        memory.parsed = (*at, PluginSandbox.read(envelope | spec))
-    return memory.parsed[2]
 
 
 def _reasons_to_return(

@@ -28,7 +28,7 @@ from pluginsandbox.controller.events import Announcement
 from pluginsandbox.controller.kinds import Key
 from pluginsandbox.controller.load_reader import LoadReader, Told, asked, newest
 from pluginsandbox.controller.observed import Scaled
-from pluginsandbox.controller.store import Store
+from pluginsandbox.controller.store import Life, Store
 from pluginsandbox.controller.trim import Body
 from pluginsandbox.telemetry.operator_metrics import OperatorMetrics
 
@@ -111,11 +111,11 @@ class Scaler:
             await self._reader.close()
 
     def _look_around(self) -> None:
-        keys = set(self._store.sandboxes())
-        for key in self._policies.keys() - keys:
+        sandboxes = self._store.sandboxes()
+        for key in self._policies.keys() - sandboxes.keys():
             self._forget(key)
-        for key in keys:
-            policy = self._policy(key)
+        for key, life in sandboxes.items():
+            policy = None if life.leaving else self._policy(key, life)
             if policy is None:
                 self._states.pop(key, None)
             elif key not in self._looking:  # its hosts take long: the others do not wait for them
@@ -128,14 +128,13 @@ class Scaler:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("scaling failed", sandbox=str(key), exc_info=error)
 
-    def _policy(self, key: Key) -> Scaling | None:
+    def _policy(self, key: Key, life: Life) -> Scaling | None:
         """Return by what the load decides; None where it does not."""
-        body = self._store.get(kinds.SANDBOX, key.namespace, key.name) or {}
-        metadata = body.get("metadata") or {}
-        at = (str(metadata.get("uid")), int(metadata.get("generation", 0)))
+        at = (life.uid, life.generation)
         if self._policies.get(key, (None,))[0] != at:
+            body = self._store.get(kinds.SANDBOX, key.namespace, key.name) or {}
             self._policies[key] = (at, _read_policy(body))
-        return None if "deletionTimestamp" in metadata else self._policies[key][1]
+        return self._policies[key][1]
 
     async def _look(self, key: Key, policy: Scaling) -> None:
         """Decide for one sandbox from what its hosts say now."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.kinds import Key, Kind
+from pluginsandbox.controller.shelf import Shelf
 from pluginsandbox.controller.trim import Body, trim
 
 ObjectKey = tuple[Kind, str, str]
@@ -21,12 +22,27 @@ ObjectKey = tuple[Kind, str, str]
 REMEMBERED_DEAD = 10_000
 
 
+class Life(NamedTuple):
+    """Which sandbox has a name now, and in what state of its spec.
+
+    Args:
+        uid: Tells it from its namesakes.
+        generation: Of its spec.
+        leaving: Whether it is being deleted.
+
+    """
+
+    uid: str
+    generation: int
+    leaving: bool
+
+
 class Store:
     """Trimmed bodies by kind, namespace and name, with two ways to look them up."""
 
     def __init__(self) -> None:
-        self._bodies: dict[ObjectKey, Body] = {}
-        self._sandboxes: dict[Key, None] = {}
+        self._bodies: Shelf[ObjectKey] = Shelf()
+        self._sandboxes: dict[Key, Life] = {}
         self._owned: dict[tuple[Kind, Key], set[str]] = defaultdict(set)
         self._users: dict[tuple[str, str], set[Key]] = defaultdict(set)
         self._dead: OrderedDict[str, int] = OrderedDict()
@@ -44,9 +60,9 @@ class Store:
         names = self._owned.get((kind, key), ())
         return [self._bodies[kind, key.namespace, name] for name in sorted(names)]
 
-    def sandboxes(self) -> Iterator[Key]:
-        """Return the keys of all sandboxes."""
-        return iter(self._sandboxes)
+    def sandboxes(self) -> Mapping[Key, Life]:
+        """Return all sandboxes, each by its key."""
+        return self._sandboxes
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> set[Key]:
         """Take in an object as the API server gave it.
@@ -57,7 +73,7 @@ class Store:
 
         """
         new = trim(kind, body)
-        at = _key(kind, new)
+        at = object_key(kind, new)
         old = self._bodies.get(at)
         gone_at = self._dead.get(_uid(new), -1)
         if _number(new) <= gone_at or (old is not None and _older(new, old)):
@@ -91,7 +107,7 @@ class Store:
     def remove(self, kind: Kind, body: Mapping[str, Any]) -> set[Key]:
         """Take in that an object is gone; return the sandboxes that this concerns."""
         gone = {"metadata": body["metadata"]}
-        at = _key(kind, gone)
+        at = object_key(kind, gone)
         self._bury(_uid(gone), _number(gone))
         old = self._bodies.get(at)
         if old is None or (_uid(old) != _uid(gone) and _older(gone, old)):
@@ -99,32 +115,30 @@ class Store:
         del self._bodies[at]
         return self._unlink(at, old)
 
-    def replace(
-        self, kind: Kind, namespace: str | None, bodies: Iterable[Mapping[str, Any]], version: str
+    def end(
+        self, kind: Kind, namespace: str | None, listed: Container[ObjectKey], version: str
     ) -> set[Key]:
-        """Take in a full list, so that what a broken watch never told is known, too.
+        """Take in the end of a full list: what is not on it and is not newer than it is gone.
+
+        So what a broken watch never told is known, too.
 
         Args:
             kind: Of the objects.
             namespace: Namespace that was listed; None = all.
-            bodies: All objects there are.
-            version: resourceVersion of the list; what is newer than it is kept.
+            listed: What was on it.
+            version: resourceVersion of the list.
 
         Returns:
             The sandboxes that a difference concerns.
 
         """
         concerned: set[Key] = set()
-        listed = set()
-        for body in bodies:
-            listed.add(_key(kind, body))
-            concerned |= self.put(kind, body)
         known = [at for at in self._bodies if at[0] is kind and namespace in (None, at[1])]
         for at in known:
-            old = self._bodies[at]
-            if at not in listed and _number(old) <= int(version):
-                self._bury(_uid(old), int(version))
-                concerned |= self.remove(kind, old)
+            if at in listed or _number(old := self._bodies[at]) > int(version):
+                continue
+            self._bury(_uid(old), int(version))
+            concerned |= self.remove(kind, old)
         return concerned
 
     def _bury(self, uid: str, version: int) -> None:
@@ -139,7 +153,7 @@ class Store:
     def _link(self, at: ObjectKey, body: Body) -> set[Key]:
         kind, namespace, name = at
         if kind is kinds.SANDBOX:
-            self._sandboxes[Key(namespace, name)] = None
+            self._sandboxes[Key(namespace, name)] = _life(body)
             for source in _sources(body):
                 self._users[namespace, source].add(Key(namespace, name))
         elif owner := _owner(body):
@@ -171,13 +185,19 @@ def _discard(index: dict[Any, set[Any]], key: Any, value: Any) -> None:
         del index[key]
 
 
-def _key(kind: Kind, body: Mapping[str, Any]) -> ObjectKey:
+def object_key(kind: Kind, body: Mapping[str, Any]) -> ObjectKey:
+    """Return what tells an object from all others."""
     metadata = body["metadata"]
     return kind, metadata.get("namespace", ""), metadata["name"]
 
 
 def _uid(body: Mapping[str, Any]) -> str:
     return str(body["metadata"].get("uid", ""))
+
+
+def _life(body: Body) -> Life:
+    metadata = body["metadata"]
+    return Life(_uid(body), int(metadata.get("generation", 0)), "deletionTimestamp" in metadata)
 
 
 def _owner(body: Body) -> str:

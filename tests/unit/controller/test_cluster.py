@@ -192,7 +192,7 @@ async def test_lists_come_in_pages(cluster: Cluster, server: Server) -> None:
     ]
     assert await cluster.list(CONFIG_MAP, None, "a=b") == [{"n": 1}, {"n": 2}]
     first, second = (path for _, path, _, _ in server.seen)
-    assert first == "/api/v1/configmaps?limit=500&labelSelector=a%3Db"
+    assert first == "/api/v1/configmaps?limit=200&labelSelector=a%3Db"
     assert second.endswith("&continue=next")
 
 

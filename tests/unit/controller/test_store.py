@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pluginsandbox.controller import kinds
 from pluginsandbox.controller.kinds import Key, Kind
-from pluginsandbox.controller.store import Store
+from pluginsandbox.controller.store import Store, object_key
 from pluginsandbox.controller.trim import files, stored_bytes, trim
 from pluginsandbox.verify.digest import tree_digest
 
@@ -90,7 +90,8 @@ def test_a_full_list_ends_ghosts_but_not_what_is_newer() -> None:
     store.put(kinds.POD, body("ghost", version=3, owner="shop"))
     store.put(kinds.POD, body("fresh", version=8, owner="shop"))
     store.put(kinds.POD, body("same", version=2, owner="shop"))
-    concerned = store.replace(kinds.POD, None, [body("same", version=2, owner="shop")], "5")
+    listed = {object_key(kinds.POD, body("same"))}
+    concerned = store.end(kinds.POD, None, listed, "5")
     assert concerned == {SHOP}
     names = [each["metadata"]["name"] for each in store.owned(kinds.POD, SHOP)]
     assert names == ["fresh", "same"]
@@ -99,7 +100,7 @@ def test_a_full_list_ends_ghosts_but_not_what_is_newer() -> None:
 def test_a_list_of_one_namespace_leaves_the_others_alone() -> None:
     store = Store()
     store.put(kinds.POD, body("a", owner="shop"))
-    store.replace(kinds.POD, "elsewhere", [], "9")
+    store.end(kinds.POD, "elsewhere", (), "9")
     assert len(store) == 1
 
 
@@ -147,7 +148,8 @@ def test_an_answer_from_before_a_deletion_does_not_bring_the_object_back() -> No
     store.put(kinds.SANDBOX, body(version=3))
     assert store.remove(kinds.SANDBOX, body(version=7)) == {SHOP}
     assert store.put(kinds.SANDBOX, body(version=6)) == set()
-    assert store.replace(kinds.SANDBOX, None, [body(version=6)], "6") == set()
+    listed = {object_key(kinds.SANDBOX, body())}
+    assert store.end(kinds.SANDBOX, None, listed, "6") == set()
     assert store.get(kinds.SANDBOX, "team", "shop") is None
 
 
@@ -162,7 +164,7 @@ def test_what_lost_its_label_may_come_back() -> None:
 def test_a_ghost_that_a_list_ended_stays_dead() -> None:
     store = Store()
     store.put(kinds.SERVICE, body(version=3, owner="shop"))
-    store.replace(kinds.SERVICE, None, [], "9")
+    store.end(kinds.SERVICE, None, (), "9")
     assert store.put(kinds.SERVICE, body(version=8, owner="shop")) == set()
     assert store.put(kinds.SERVICE, body(version=10, uid="new", owner="shop")) == {SHOP}
 
