@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pluginsandbox.controller import kinds
+from pluginsandbox.controller import explain, kinds
 from pluginsandbox.controller.children import deployment
 from tests.chaos.record import Call
 from tests.integration.operator import rules
@@ -53,7 +53,9 @@ class Truth:
         if live is None:
             return ["said to be current without a Deployment"]
         status, asked = live.get("status") or {}, live["spec"]["replicas"]
-        ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+        updated = status.get("updatedReplicas", 0)
+        # The Deployment's controller counts a little later than pods get ready.
+        ready = max(status.get("readyReplicas", 0), await self._ready(live))
         found = []
         if not least <= asked <= most:
             found.append(f"the Deployment wants {asked}, not {least} to {most}")
@@ -65,6 +67,15 @@ class Truth:
         if updated != status.get("replicas", 0) or ready < min(asked, 1):
             found.append(f"said to be current with {ready} ready and {updated} new pods")
         return found + await self._old_code(live, spec)
+
+    async def _ready(self, live: Body) -> int:
+        template = deployment.template_hash(live)
+        pods = await self._bed.find(kinds.POD)
+        return sum(
+            explain.is_ready(pod)
+            and pod["metadata"].get("annotations", {}).get(kinds.TEMPLATE_ANNOTATION) == template
+            for pod in pods
+        )
 
     async def _old_code(self, live: Body, spec: Body) -> list[str]:
         name = deployment.snapshot_name(live)

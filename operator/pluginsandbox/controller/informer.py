@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -39,12 +40,16 @@ class Informer:
         store: Takes in what is seen.
         cluster: Where the objects are.
         where: Which objects.
-        concerns: Told the sandboxes that a change concerns.
+        concerns: Told the sandboxes that a change concerns, and what changed; nothing of a list.
 
     """
 
     def __init__(
-        self, store: Store, cluster: Cluster, where: Where, concerns: Callable[[set[Key]], None]
+        self,
+        store: Store,
+        cluster: Cluster,
+        where: Where,
+        concerns: Callable[[set[Key], Mapping[str, Any]], None],
     ) -> None:
         self._store = store
         self._cluster = cluster
@@ -92,7 +97,7 @@ class Informer:
         if not self._version or time.monotonic() >= self._relist_at:
             keys, self._version = await take_list(self._store, self._cluster, self._where)
             self._relist_at = time.monotonic() + jittered(RELIST_SECONDS)
-            self._concerns(keys)
+            self._concerns(keys, {})
             self.listed.set()
         seconds = self._relist_at - time.monotonic()
         async for events in self._cluster.watch(*self._where, self._version, seconds):
@@ -103,7 +108,7 @@ class Informer:
         kind, body = self._where[0], event.object
         if event.type != "BOOKMARK":
             take = self._store.remove if event.type == "DELETED" else self._store.put
-            self._concerns(take(kind, body))
+            self._concerns(take(kind, body), body)
         self._version = body["metadata"]["resourceVersion"]
 
 

@@ -51,7 +51,7 @@ class Standing:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Counts:
-    """Pods, as the Deployment's controller counts them."""
+    """Pods, as the Deployment's controller counts them; ready ones as soon as they are seen."""
 
     desired: int
     replicas: int
@@ -68,9 +68,16 @@ class Counts:
 def counts(observed: Observed, decision: Decision) -> Counts:
     """Return how many pods there are."""
     status = (observed.deployment or {}).get("status") or {}
-    replicas, updated, ready = (int(status.get(name) or 0) for name in _COUNTED)
-    least = least_replicas(observed.sandbox)
-    return Counts(decision.replicas, replicas, updated, ready, least)
+    replicas, updated, counted = (int(status.get(name) or 0) for name in _COUNTED)
+    seen = sum(map(_is_made_ready, explain.current_pods(observed, decision.template)))
+    ready = max(counted, min(seen, updated))
+    return Counts(decision.replicas, replicas, updated, ready, least_replicas(observed.sandbox))
+
+
+def _is_made_ready(pod: Body) -> bool:
+    """Tell whether a pod is ready and was made by a controller, not by hand under our label."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return explain.is_ready(pod) and any(each.get("controller") for each in owners)
 
 
 _BY_HOSTS = {

@@ -7,14 +7,16 @@ the few events of a sandbox, and would cost more than all the rest for the dozen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import Mapping
+from typing import Any
 
 from kubernetes.aio.client import ApiClient
 
-from pluginsandbox.controller import kinds
+from pluginsandbox.controller import explain, kinds
 from pluginsandbox.controller.cluster import Cluster
 from pluginsandbox.controller.informer import Informer
-from pluginsandbox.controller.kinds import WATCHED, Key
+from pluginsandbox.controller.kinds import WATCHED, Key, Kind
 from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.queue import AsyncQueue
 from pluginsandbox.controller.store import Store
@@ -22,8 +24,8 @@ from pluginsandbox.controller.store import Store
 SETTLE_SECONDS = 0.1
 """What happens to the children of a sandbox within this time is looked at together: a pod is made,
 placed and started by three controllers, one after the other."""
-COUNT_SECONDS = 0.01
-"""The same for its Deployment, which counts the ready pods: this is what a sandbox waits for."""
+READY_SECONDS = 0.01
+"""The same for what a sandbox waits for: a ready pod, and its Deployment, which counts them."""
 
 
 class Watch:
@@ -50,21 +52,13 @@ class Watch:
             for key in keys:
                 queue.add(key)
 
-        def within(seconds: float) -> Callable[[set[Key]], None]:
-            def soon(keys: set[Key]) -> None:
-                for key in keys:
-                    queue.add_after(key, seconds)
-
-            return soon
+        def soon(kind: Kind, keys: set[Key], body: Mapping[str, Any]) -> None:
+            for key in keys:
+                queue.add_after(key, READY_SECONDS if _awaited(kind, body) else SETTLE_SECONDS)
 
         self._sandboxes = KopfWatch(store, cluster, client, namespaces, at_once)
         self._children = [
-            Informer(
-                store,
-                cluster,
-                (kind, namespace, selector),
-                within(COUNT_SECONDS if kind is kinds.DEPLOYMENT else SETTLE_SECONDS),
-            )
+            Informer(store, cluster, (kind, namespace, selector), functools.partial(soon, kind))
             for kind, selector in WATCHED
             if kind is not kinds.SANDBOX
             for namespace in namespaces or (None,)
@@ -83,3 +77,7 @@ class Watch:
         for listed in (self._sandboxes.listed, *(each.listed for each in self._children)):
             await listed.wait()
         self.synced.set()
+
+
+def _awaited(kind: Kind, body: Mapping[str, Any]) -> bool:
+    return kind is kinds.DEPLOYMENT or (kind is kinds.POD and explain.is_true(body, "Ready"))
