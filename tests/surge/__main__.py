@@ -2,8 +2,9 @@
 
 The plain Deployment has the sandbox's pod template, in a namespace where nobody looks after it. Of
 both there are always the few; one after the other becomes many. It ends with one line; exit status
-1 if a call failed or a context was lost or bound twice. From 12 to 86 it writes the
-table of docs/autoscaling.md.
+1 if a call failed, a context was lost or bound twice, or a run did not come to its end. Told to
+stop (SIGTERM) it still keeps the books of what there was, and clears up. From 12 to 86 it writes
+the table of docs/autoscaling.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.bed import platform
 from tests.bed.shell import REPOSITORY
 from tests.bench import table
 from tests.surge import picture
-from tests.surge.arena import Run, arena
+from tests.surge.arena import DOWN_SECONDS, Arena, CutOffError, Run, arena
 
 RUNS, FEW, MANY = 5, 12, 86
 PAGE = REPOSITORY / "docs" / "autoscaling.md"
@@ -35,18 +36,15 @@ def main() -> int:
     parser.add_argument("--few", type=int, default=FEW)
     parser.add_argument("--many", type=int, default=MANY)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and clear up
+    signal.signal(signal.SIGTERM, _cut_off)
     load = os.getloadavg()[0]
     cluster = platform.prepare()
     cluster.install()
-    runs = []
     with arena(cluster, options.few, options.many) as ours:
-        for number in range(1, options.runs + 1):
-            runs.append(ours.run())
-            table.progress(f"run {number}: {' | '.join(_row(number, runs[-1]))}")
+        runs, ended = _run(ours, options.runs)
         books = ours.finish()
-    shown = f"{_markdown(runs, books)}\n\n{table.run_on(load)}"
-    if (options.few, options.many) == (FEW, MANY):
+    shown = f"{_markdown(runs, books, ended)}\n\n{table.run_on(load)}" if runs else ended
+    if runs and (options.few, options.many) == (FEW, MANY):
         table.publish("surge", shown, PAGE)
         PICTURE.write_text(picture.draw(runs[-1].points), encoding="utf-8")
     else:
@@ -54,17 +52,38 @@ def main() -> int:
     for note in books["notes"]:
         print(note, file=sys.stderr)
     broken = sum(books[name] for name in ("failed", "lost", "twice"))
-    ratio = table.Spread.of(run.up / run.plain for run in runs)
-    print(f"ratio={ratio.text(2)} {_told(books)}")
-    return 1 if broken else 0
+    print(f"ratio={_ratio(runs)} {_told(books)}; {ended}")
+    return 1 if broken or len(runs) < options.runs or runs[-1].down is None else 0
 
 
-def _markdown(runs: list[Run], books: dict[str, int]) -> str:
+def _cut_off(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise CutOffError("told to stop")
+
+
+def _run(ours: Arena, count: int) -> tuple[list[Run], str]:
+    """Measure so many times; return what was measured, and how it ended."""
+    runs: list[Run] = []
+    try:
+        while len(runs) < count:
+            runs.append(ours.run())
+            table.progress(f"run {len(runs)}: {' | '.join(_row(len(runs), runs[-1]))}")
+            if runs[-1].down is None:
+                return runs, f"Run {len(runs)} of {count} did not get back to few pods."
+    except (TimeoutError, CutOffError) as error:
+        return runs, f"Run {len(runs) + 1} of {count} did not come to its end: {error}"
+    return runs, f"All {count} runs came to their end."
+
+
+def _ratio(runs: list[Run]) -> str:
+    return table.Spread.of(run.up / run.plain for run in runs).text(2) if runs else "unknown"
+
+
+def _markdown(runs: list[Run], books: dict[str, int], ended: str) -> str:
     rows = [_row(number, run) for number, run in enumerate(runs, start=1)]
-    ratio = table.Spread.of(run.up / run.plain for run in runs)
     return (
         table.markdown(HEADS, rows)
-        + f"\n\nRatio {ratio.text(2)}. All runs together: {_told(books)}."
+        + f"\n\nRatio {_ratio(runs)}. All runs together: {_told(books)}. {ended}"
         + f"\n\n![The last run](pictures/{PICTURE.name})"
     )
 
@@ -82,7 +101,7 @@ def _row(number: int, run: Run) -> list[str]:
         str(run.calls),
         str(run.failed),
         f"{run.waited:.1f}",
-        f"{run.down:.1f}",
+        f"not in {DOWN_SECONDS}" if run.down is None else f"{run.down:.1f}",
     ]
 
 

@@ -24,6 +24,7 @@ NAME = "surge"
 MOST = 100
 """Pods that the policy allows: a load for which fewer do is not to bring them."""
 SECONDS = 420
+DOWN_SECONDS = 240
 QUIET_SECONDS = 2.0
 """Between one and the other."""
 POLICY = {
@@ -38,6 +39,10 @@ RESTER = (
 )
 
 
+class CutOffError(Exception):
+    """Whoever started this will not wait any longer."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Few to many by hand, few to many by the load, and back; seconds."""
@@ -45,7 +50,8 @@ class Run:
     plain: float
     up: float
     decided: float
-    down: float
+    down: float | None
+    """None if it did not come to its end."""
     waited: float
     """The longest that a call waited."""
     calls: int
@@ -114,20 +120,30 @@ class Arena:
             table.progress(f"{self._many} pods by the load: {ready - began:.1f} s")
             time.sleep(5)  # of calls that no longer wait, to be seen
             ebbed = self._calls.step("down")
-            few = seen.when("few", self._settled(self._few), since=ebbed, seconds=SECONDS)
-            self._gone(self._ours)
+            down = self._back(seen, ebbed)
             points = _points(began, seen, self._calls.looks[before:])
         looks = self._calls.looks[before:]
         return Run(
             plain=plain,
             up=ready - began,
             decided=decided - began,
-            down=few - ebbed,
+            down=down,
             waited=max((each for look in looks for each in look.waited[-1:]), default=0.0),
             calls=looks[-1].calls - looks[0].calls,
             failed=looks[-1].failed - looks[0].failed,
             points=points,
         )
+
+    def _back(self, seen: Watched, since: float) -> float | None:
+        """Return how long it took until the pods were few, and wait until the others are gone."""
+        try:
+            few = seen.when("few", self._settled(self._few), since=since, seconds=DOWN_SECONDS)
+            self._gone(self._ours)
+        except (TimeoutError, CutOffError) as error:
+            table.progress(f"not back at {self._few} pods: {error}")
+            return None
+        table.progress(f"{self._few} pods again: {few - since:.1f} s")
+        return few - since
 
     @staticmethod
     def _settled(count: int) -> Any:
