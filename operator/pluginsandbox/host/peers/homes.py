@@ -13,6 +13,8 @@ import hmac
 import struct
 from array import array
 from collections.abc import Iterable
+from itertools import compress
+from operator import gt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class Homes:
         """By bucket; None if there is no member."""
         self.best = [-1] * BUCKETS
         """By bucket: its owner's score."""
+        self.changed: set[int] = set()
+        """Buckets that have another owner than before."""
         known: frozenset[Member] = frozenset()
         if before is not None:
             self.owners, self.best, known = before.owners, before.best, before.members
@@ -67,20 +71,25 @@ class Homes:
         self.owners, self.best = self.owners.copy(), self.best.copy()
         self._take_away(known - self.members, known & self.members)
         for member in sorted(self.members - known):
-            self._give(member, range(BUCKETS))
+            scores = _scores(member)
+            won = list(compress(range(BUCKETS), map(gt, scores, self.best)))
+            self.changed.update(won)
+            self._give(member, scores, won)
 
     def _take_away(self, gone: frozenset[Member], left: frozenset[Member]) -> None:
+        if not gone:
+            return
         free = [number for number, owner in enumerate(self.owners) if owner in gone]
+        self.changed.update(free)
         for number in free:
             self.owners[number], self.best[number] = None, -1
         for member in sorted(left) if free else ():
-            self._give(member, free)
+            scores = _scores(member)
+            self._give(member, scores, [n for n in free if scores[n] > self.best[n]])
 
-    def _give(self, member: Member, numbers: Iterable[int]) -> None:
-        scores, best, owners = _scores(member), self.best, self.owners
-        won = [number for number in numbers if scores[number] > best[number]]
-        for number in won:
-            best[number], owners[number] = scores[number], member
+    def _give(self, member: Member, scores: array[int], numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.best[number], self.owners[number] = scores[number], member
 
 
 @functools.lru_cache(REMEMBERED)

@@ -115,9 +115,9 @@ class Node:
 
     def _rehome(self) -> None:
         """Give up the buckets that are another's now, begin with those that are newly mine."""
-        owners, me = self.view.homes.owners, self.me
-        mine = {number for number, owner in enumerate(owners) if owner == me}
-        for number in self.pointers.keys() - mine:
+        now = self.view.homes
+        mine = {number for number in now.changed if now.owners[number] == self.me}
+        for number in self.pointers.keys() & (now.changed - mine):
             del self.pointers[number]
             self.pending.pop(number, None)
         for number, missing in list(self.pending.items()):
