@@ -11,6 +11,20 @@ from tests.e2e.conftest import door, ready
 
 pytestmark = pytest.mark.pods
 
+SHARED = """
+import json, sys
+
+from pluginsandbox.sdk import Plugin, function
+
+
+class Shared(Plugin):
+    @function
+    def references(self) -> int:
+        return sys.getrefcount(json.dumps)
+"""
+IMMORTAL = 0xFFFFFFFF
+"""A count of references that CPython 3.12 and newer leaves alone."""
+
 
 def test_contexts_and_plugins_keep_their_state_apart(operator: Platform, namespace: str) -> None:
     kubectl = operator.kubectl
@@ -55,6 +69,18 @@ def test_a_neighbour_reaches_the_sandbox_through_its_service_by_name(
     assert "new" in first.binding
     assert "live" in second.binding
     assert all(name in first.timing for name in ("queue;", "bind;", "call;"))
+
+
+def test_workers_of_the_image_do_not_write_to_what_they_share(
+    operator: Platform, namespace: str
+) -> None:
+    kubectl = operator.kubectl
+    shared = sandboxes.source("shared", {"shared.py": SHARED})
+    own = sandboxes.plugin("shared", "shared:Shared")
+    sandboxes.apply(kubectl, namespace, shared, sandboxes.sandbox("shared", own))
+    ready(kubectl, namespace, "shared")
+    with door(kubectl, namespace, "shared") as post:
+        assert post("shared", "references")[2] == IMMORTAL
 
 
 def test_a_crash_takes_its_own_worker_and_nothing_else(operator: Platform, namespace: str) -> None:

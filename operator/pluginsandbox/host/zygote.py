@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
-from pluginsandbox.host import confine, memory, output, worker
+from pluginsandbox.host import confine, immortal, memory, output, worker
 from pluginsandbox.host.messages import (
     MESSAGE_BYTES,
     FromZygote,
@@ -186,6 +186,7 @@ def main(descriptor: int, parent: int) -> None:
         os.dup2(descriptor, _DESCRIPTOR, inheritable=False)
         os.close(descriptor)
     rehearse()
+    immortal.make()
     gc.freeze()
     gc.enable()
     Zygote(socket.socket(fileno=_DESCRIPTOR), wall).run()
