@@ -100,6 +100,7 @@ def running(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # whoever ends the bench by its group still gets the books
     ) as process:
         calling = Calling(process)
         try:

@@ -59,7 +59,11 @@ def watched(kubectl: Kubectl, namespace: str, name: str) -> Iterator[Watched]:
     base = (kubectl.program, "--kubeconfig", kubectl.kubeconfig, "get", "deployment", name)
     words = ("-n", namespace, "--watch", f"-o=jsonpath={FORM}")
     with subprocess.Popen(
-        [*map(str, base), *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        [*map(str, base), *words],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield Watched(process)
