@@ -25,6 +25,7 @@ SECONDS = 60.0
 Json = Any
 
 COUNTER = '''
+import os
 import time
 from pluginsandbox.sdk import Plugin, function, slot
 
@@ -55,6 +56,14 @@ class Counter(Plugin):
         """Wait, as a plugin must not."""
         time.sleep(seconds)
         return seconds
+
+    @function
+    def wait(self, name: str) -> bool:
+        """Wait for a file of this name beside the plugin's own."""
+        path = os.path.join(os.path.dirname(__file__), name)
+        while not os.path.exists(path):
+            time.sleep(0.02)
+        return True
 
     @function
     def stick(self) -> int:

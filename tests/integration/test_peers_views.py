@@ -62,11 +62,12 @@ def leave(group: Sandbox, leaving: Pod, staying: Pod) -> Counter[str]:
     staying.host.call("add", {}, "long")
     with ThreadPoolExecutor(1) as pool:
         # A pod waits for the answers to calls that it passed on: so long it can be asked.
-        long = pool.submit(leaving.host.call, "sleep", {"seconds": 15}, "long")
+        long = pool.submit(leaving.host.call, "wait", {"name": "looked"}, "long")
         staying.host.until(lambda: staying.host.ask("/stats").json["inflight"] == 1)
         leaving.host.process.terminate()
         leaving.host.until(look)
         look()  # once more: one number may have come between two others
+        (group.folder / staying.name / "counter" / "looked").touch()
         assert long.result().status == 200
     assert leaving.host.process.wait(60) == 0
     group.drop(leaving)
