@@ -24,17 +24,17 @@ Rows = Annotated[list[tuple[Name, Number, Number]], msgspec.Meta(max_length=MAX_
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """Who is there, as the sender knows it."""
 
-    table: bytes
+    table: msgspec.Raw
     """As `Table` writes it."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
     """The same from whoever was greeted, who knows now what the other does."""
 
-    table: bytes
-    view: str
-    """By which it says what it holds."""
-    held: list[Held]
+    table: msgspec.Raw
+    view: str = ""
+    """By which it says what it holds; empty of a host that does not say so yet."""
+    held: list[Held] = []
     """All that it holds in the buckets of who greeted."""
 
 
@@ -49,18 +49,19 @@ class Table:
     def __init__(self, members: Members) -> None:
         self._members = members
         self._changes = -1
-        self._written = b""
+        self._written = msgspec.Raw()
 
     @property
-    def written(self) -> bytes:
+    def written(self) -> msgspec.Raw:
         """The table; equal for equal knowledge."""
         if self._changes != self._members.changes:
             entries = sorted(self._members.entries.items())
             rows = [(address, *entry) for address, entry in entries]
-            self._written, self._changes = msgspec.msgpack.encode(rows), self._members.changes
+            self._written = msgspec.Raw(msgspec.msgpack.encode(rows))
+            self._changes = self._members.changes
         return self._written
 
-    def read(self, table: bytes) -> dict[str, tuple[int, int]]:
+    def read(self, table: msgspec.Raw) -> dict[str, tuple[int, int]]:
         """Return what another member's table says, as a node takes it; empty if it is the same.
 
         Raises:
