@@ -15,7 +15,8 @@ import aiohttp
 import msgspec
 
 from pluginsandbox.controller import connection
-from pluginsandbox.controller.cluster import Cluster
+from pluginsandbox.controller.cluster import CONFLICT, Cluster
+from pluginsandbox.controller.errors import RetryError
 from tests.bench.subject import Subject
 from tests.integration.operator.bed import eventually
 
@@ -150,7 +151,11 @@ class Load:
         return self._ready.keys() >= set(names)
 
     async def _make(self, name: str) -> None:
-        await self._api._insist("POST", self._path, {}, self._subject.body(name))
+        try:
+            await self._api._insist("POST", self._path, {}, self._subject.body(name))
+        except RetryError as error:
+            if error.code != CONFLICT:  # it was made, and only the answer was late
+                raise
 
     @contextlib.asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:

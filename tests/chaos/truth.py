@@ -53,29 +53,33 @@ class Truth:
         if live is None:
             return ["said to be current without a Deployment"]
         status, asked = live.get("status") or {}, live["spec"]["replicas"]
-        updated = status.get("updatedReplicas", 0)
-        # The Deployment's controller counts a little later than pods get ready.
-        ready = max(status.get("readyReplicas", 0), await self._ready(live))
+        replicas, updated, ready = await self._pods(live)
         found = []
         if not least <= asked <= most:
             found.append(f"the Deployment wants {asked}, not {least} to {most}")
         if most <= 1:  # of several, one more or one less is no roll-out
             if status.get("observedGeneration") != live["metadata"]["generation"]:
                 found.append("the Deployment's controller has not seen it yet")
-            if status.get("replicas", 0) != asked:
-                found.append(f"said to be current with {status.get('replicas', 0)} pods")
-        if updated != status.get("replicas", 0) or ready < min(asked, 1):
+            if replicas != asked:
+                found.append(f"said to be current with {replicas} pods")
+        if updated != replicas or ready < min(asked, 1):
             found.append(f"said to be current with {ready} ready and {updated} new pods")
         return found + await self._old_code(live, spec)
 
-    async def _ready(self, live: Body) -> int:
+    async def _pods(self, live: Body) -> tuple[int, int, int]:
+        """Return how many pods stay, are of the Deployment's template, and of these are ready.
+
+        The Deployment's own numbers tell of that a few writes later.
+        """
         template = deployment.template_hash(live)
-        pods = await self._bed.find(kinds.POD)
-        return sum(
-            explain.is_ready(pod)
-            and pod["metadata"].get("annotations", {}).get(kinds.TEMPLATE_ANNOTATION) == template
-            for pod in pods
-        )
+        found = [each["metadata"] | each for each in await self._bed.find(kinds.POD)]
+        pods = [each for each in found if not each.get("deletionTimestamp")]
+        new = [
+            each
+            for each in pods
+            if each.get("annotations", {}).get(kinds.TEMPLATE_ANNOTATION) == template
+        ]
+        return len(pods), len(new), sum(map(explain.is_ready, new))
 
     async def _old_code(self, live: Body, spec: Body) -> list[str]:
         name = deployment.snapshot_name(live)

@@ -16,7 +16,13 @@ from pluginsandbox.controller.children.deployment import STALL_SECONDS, template
 from pluginsandbox.controller.decide import Decision
 from pluginsandbox.controller.explain import condition, current_pods
 from pluginsandbox.controller.observed import Observed, Problem
-from pluginsandbox.controller.status import Counts, Standing, counts, previous_conditions
+from pluginsandbox.controller.status import (
+    Counts,
+    Standing,
+    counts,
+    is_seen,
+    previous_conditions,
+)
 
 Target = tuple[int, str, frozenset[Reason]]
 _CURED_BY_EDIT = frozenset(
@@ -85,8 +91,7 @@ def _rolled_out(memory: Memory, target: Target, observed: Observed, decision: De
     live = observed.deployment
     if live is None or not decision.template or template_hash(live) != decision.template:
         return False
-    status = live.get("status") or {}
-    seen = int(status.get("observedGeneration") or 0) >= int(live["metadata"].get("generation", 0))
+    seen = is_seen(live)
     pods = counts(observed, decision)
     if pods.desired == 0:
         return seen and pods.replicas == 0 and not observed.pods

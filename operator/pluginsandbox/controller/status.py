@@ -51,7 +51,7 @@ class Standing:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Counts:
-    """Pods, as the Deployment's controller counts them; ready ones as soon as they are seen."""
+    """Pods: new ones as soon as they are seen, gone ones once the Deployment says so."""
 
     desired: int
     replicas: int
@@ -67,19 +67,39 @@ class Counts:
 
 def counts(observed: Observed, decision: Decision) -> Counts:
     """Return how many pods there are."""
-    status = (observed.deployment or {}).get("status") or {}
-    replicas, updated, counted = (int(status.get(name) or 0) for name in _COUNTED)
-    seen = sum(map(_is_made_ready, explain.current_pods(observed, decision.template)))
-    ready = max(counted, min(seen, updated))
-    return Counts(decision.replicas, replicas, updated, ready, least_replicas(observed.sandbox))
+    least = least_replicas(observed.sandbox)
+    if observed.deployment is None:
+        return Counts(decision.replicas, 0, 0, 0, least)
+    status = observed.deployment.get("status") or {}
+    numbers = [int(status.get(name) or 0) for name in _COUNTED]
+    if is_seen(observed.deployment):  # else what is there may not be what was asked for last
+        numbers = list(map(max, numbers, _seen(observed, decision.template)))
+    replicas, updated, ready = numbers
+    return Counts(decision.replicas, replicas, updated, ready, least)
 
 
-def _is_made_ready(pod: Body) -> bool:
-    """Tell whether a pod is ready and was made by a controller, not by hand under our label."""
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return explain.is_ready(pod) and any(each.get("controller") for each in owners)
+def is_seen(deployment: Body) -> bool:
+    """Tell whether the Deployment's controller has seen what was asked for last."""
+    status = deployment.get("status") or {}
+    generation = int(deployment["metadata"].get("generation", 0))
+    return int(status.get("observedGeneration") or 0) >= generation
 
 
+def _seen(observed: Observed, template: str) -> tuple[int, int, int]:
+    """Return how many pods a controller made, are of the template, and of these are ready."""
+    current = [pod for pod in explain.current_pods(observed, template) if _is_made(pod)]
+    return sum(map(_is_made, observed.pods)), len(current), sum(map(explain.is_ready, current))
+
+
+def _is_made(pod: Body) -> bool:
+    """Tell whether a pod is one of a controller's, not made by hand under our label, and stays."""
+    metadata = pod["metadata"]
+    owned = any(each.get("controller") for each in metadata.get("ownerReferences") or ())
+    over = metadata.get("deletionTimestamp") or pod["status"].get("phase") in _OVER
+    return owned and not over
+
+
+_OVER = frozenset({"Failed", "Succeeded"})
 _BY_HOSTS = {
     ConditionType.PLUGINS_LOADED: Reason.ALL_LOADED,
     ConditionType.CONFINED: Reason.PROVEN,

@@ -156,16 +156,22 @@ def test_a_restart_after_an_edit_stall_does() -> None:
     assert told_by(life.look(later=600))["Stalled"][0] == "False"
 
 
-def test_a_ready_pod_counts_before_its_deployment_counts_it_unless_it_was_made_by_hand() -> None:
+def test_a_pod_counts_before_its_deployment_counts_it_unless_it_was_made_by_hand() -> None:
     life = fresh()
     by_hand = pod(life.decision.template)
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "shop-1", "controller": True}
     made = pod(life.decision.template, ownerReferences=[owner])
-    uncounted = life.deployment(**COUNTS | {"readyReplicas": 0})
+    unseen, uncounted = life.deployment(), life.deployment(observedGeneration=2)
+    assert told_by(life.look(children=unseen, pods=(made,)))["Ready"][0] == "Unknown"
     assert told_by(life.look(children=uncounted, pods=(by_hand,)))["Ready"][0] == "Unknown"
     status = life.look(pods=(made,))
     assert told_by(status)["Ready"] == ("True", "Available")
-    assert status["readyReplicas"] == 1
+    assert (status["replicas"], status["readyReplicas"]) == (1, 1)
+    old = pod("old", "shop-0", ownerReferences=[owner])
+    life = fresh()
+    assert told_by(life.look(children=uncounted, pods=(old, made)))["Ready"][0] == "Unknown"
+    leaving = {**old, "metadata": {**old["metadata"], "deletionTimestamp": "2026-11-23T12:00:00Z"}}
+    assert told_by(life.look(pods=(leaving, made)))["Ready"] == ("True", "Available")
 
 
 def test_a_new_template_is_a_roll_out_until_its_pods_are_all_and_ready() -> None:
