@@ -8,6 +8,7 @@ reports a conflict, nothing is taken over, and only then what is there is looked
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import secrets
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 
 MAX_NAMED_FIELDS = 3
 MARKS_AT_ONCE = 16
+SERVICES_AT_ONCE = 8
+"""The API server gives addresses to Services one by one: more of them would only wait there until
+their requests are over time."""
 NO_VERSION = "1"
 """A resourceVersion that no object has: an apply that names it can only make a new one. Not a POST:
 what that sets belongs to an Update, and no later apply could take it away."""
@@ -86,6 +90,7 @@ class Applier:
         self._settled: dict[Key, dict[tuple[Kind, str], tuple[str, bytes]]] = {}
         self._made: dict[Key, set[tuple[str, Kind, str]]] = {}
         self._taken: dict[Key, set[tuple[Kind, str]]] = {}
+        self._addresses = asyncio.Semaphore(SERVICES_AT_ONCE)
 
     async def apply(self, observed: Observed, decision: Decision) -> Applied:
         """Write what differs from the decision.
@@ -283,11 +288,12 @@ class Applier:
     async def _make(self, key: Key, kind: Kind, manifest: Manifest) -> Body:
         """Apply a manifest unless something has its name."""
         name, mark = manifest["metadata"]["name"], applied(manifest)
+        fresh = _exact(manifest, {"resourceVersion": NO_VERSION})
+        turn = self._addresses if kind is kinds.SERVICE else contextlib.nullcontext()
         try:
-            with self._store.making(kind, key.namespace, name, mark):
-                return await self._cluster.apply(
-                    kind, _exact(manifest, {"resourceVersion": NO_VERSION})
-                )
+            async with turn:
+                with self._store.making(kind, key.namespace, name, mark):
+                    return await self._cluster.apply(kind, fresh)
         except RetryError as error:
             if error.code == CONFLICT:
                 await self._find(key, kind, name)
