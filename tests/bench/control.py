@@ -167,10 +167,10 @@ async def _restart(told: Subject, plane: KwokPlane, load: Load, number: int) -> 
 async def _rates(
     measured: Measured, load: Load, rates: Sequence[float], operator: Running | None
 ) -> None:
-    """Try rates until one is not held."""
+    """Try rates until one is not held, but the one that is compared in any case."""
     for rate in rates:
         await _try(measured, load, rate, SECONDS, operator)
-        if not measured.results[-1].held:
+        if rate >= control_rows.COMPARED and not measured.results[-1].held:
             break
 
 
@@ -178,7 +178,10 @@ async def _search(measured: Measured, load: Load, operator: Running | None) -> N
     """Try rates in between or above for the highest that is held."""
     for _ in range(SEARCH_STEPS):
         held = max((each.rate for each in measured.results if each.held), default=0.0)
-        lost = min((each.rate for each in measured.results if not each.held), default=0.0)
+        lost = min(
+            (each.rate for each in measured.results if not each.held and each.rate > held),
+            default=0.0,
+        )
         rate = (held + lost) / 2 if lost else held * GROWTH
         await _try(measured, load, round(rate, 1), SEARCH_SECONDS, operator)
 
