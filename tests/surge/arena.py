@@ -29,7 +29,6 @@ QUIET_SECONDS = 2.0
 """Between one and the other."""
 POLICY = {
     "metrics": [{"type": "Concurrency", "target": 1}],
-    "scaleDownDelaySeconds": 30,
     "rates": {"downPercent": 100},
 }
 RESTER = (
