@@ -80,7 +80,7 @@ def _books(ours: Arena, ended: str) -> tuple[dict[str, Any], str]:
     """Return the callers' books; without any, what was measured counts all the same."""
     try:
         return ours.finish(), ended
-    except CommandError as error:
+    except (CommandError, CutOffError) as error:
         return {"notes": []}, f"{ended} {error}"
 
 
