@@ -21,8 +21,9 @@ from tests.surge.deployments import State, Watched, watched
 from tests.surge.picture import Point
 
 NAME = "surge"
-MOST = 100
-"""Pods that the policy allows: a load for which fewer do is not to bring them."""
+MORE = 2
+"""Callers more than the policy allows pods: each takes a moment between its calls, so that as many
+callers as pods are at times one call too few for the last pod."""
 SECONDS = 420
 DOWN_SECONDS = 240
 QUIET_SECONDS = 2.0
@@ -181,19 +182,19 @@ def arena(cluster: Platform, few: int, many: int) -> Iterator[Arena]:
     try:
         for namespace in (ours, plain):
             kubectl("create", "namespace", namespace)
-        sandboxes.apply(kubectl, ours, *_objects(few))
+        sandboxes.apply(kubectl, ours, *_objects(few, many))
         until("few pods", lambda: pods.settled(kubectl, ours, NAME, few), seconds=SECONDS)
         _copy(kubectl, ours, plain)
         table.progress(f"{few} pods of both")
         endpoint = str(kubectl.get("psb", NAME, "-n", ours)["status"]["endpoint"])
-        callers = (few - 1, many)
+        callers = (few - 1, many + MORE)
         with calling.running(kubectl, ours, cluster.operator.name, endpoint, *callers) as calls:
             yield Arena(kubectl, plain, ours, calls, (few, many))
     finally:
         kubectl("delete", "namespace", ours, plain, "--wait=false")
 
 
-def _objects(few: int) -> list[dict[str, Any]]:
+def _objects(few: int, many: int) -> list[dict[str, Any]]:
     limits = {"memory": "16Mi", "callTimeoutMilliseconds": 10_000}
     requests = {"cpu": "1m", "memory": "16Mi"}
     return [
@@ -201,7 +202,7 @@ def _objects(few: int) -> list[dict[str, Any]]:
         sandboxes.sandbox(
             NAME,
             sandboxes.plugin("keep", "tally:Tally", limits=limits),
-            scaling={"minReplicas": few, "maxReplicas": MOST, **POLICY},
+            scaling={"minReplicas": few, "maxReplicas": many, **POLICY},
             host={"resources": {"requests": requests}},
         ),
     ]
