@@ -169,7 +169,8 @@ async def _rates(
 ) -> None:
     """Try rates until one is not held, but the one that is compared in any case."""
     for rate in rates:
-        await _try(measured, load, rate, SECONDS, operator)
+        for _ in range(control_rows.ROUNDS if rate == control_rows.COMPARED else 1):
+            await _try(measured, load, rate, SECONDS, operator)
         if rate >= control_rows.COMPARED and not measured.results[-1].held:
             break
 
@@ -193,7 +194,7 @@ async def _try(
     result = await load.run(rate, round(rate * seconds))
     measured.results.append(result)
     if operator:
-        measured.cpu[rate] = (operator.cpu_seconds - before) / len(result.seconds)
+        measured.cpu.append((operator.cpu_seconds - before) / len(result.seconds))
     held = "held" if result.held else "not held"
     p50, p99 = result.percentile(0.5), result.percentile(0.99)
     table.progress(f"{measured.name}: {rate:g}/s {held}, P50 {p50:.3f} s, P99 {p99:.3f} s")

@@ -95,18 +95,21 @@ def test_each_trace_is_one_that_can_be_read() -> None:
         assert trace.parse(text, name).seconds == traces.SHAPES[name].seconds
 
 
-def _measured(name: str, seconds: float) -> Measured:
-    held = Result(10.0, (seconds,) * 20)
-    lost = Result(20.0, (seconds,) * 10 + (seconds + 5,) * 10)
-    return Measured(name, [held, lost], {10.0: 0.015})
+def _measured(name: str, *rounds: float) -> Measured:
+    held = [Result(10.0, (seconds,) * 20) for seconds in rounds]
+    lost = Result(20.0, (0.2,) * 10 + (5.2,) * 10)
+    return Measured(name, [*held, lost], [0.015, 0.016, 0.03, 0.01])
 
 
 def test_many_sandboxes_are_held_against_the_floor_of_the_same_run() -> None:
-    ours = _measured(OURS, 0.2)
+    ours = _measured(OURS, 0.2, 0.2, 0.2)
     ours.restarts = [Restart(1000, 120.0, 5.0, 0), Restart(5000, 300.0, 31.0, 0)]
-    text = control_rows.markdown([_measured(FLOOR, 0.1), ours])
-    assert "| PluginSandbox | 20/s | 5200 | 5200 | 5200 | no |  |" in text
-    assert "| P99 at 10/s, of the floor's | at most 2.2 | 2.00 | held |" in text
+    text = control_rows.markdown([_measured(FLOOR, 0.1, 0.9, 0.1), ours])
+    assert "| PluginSandbox | 20/s | 5200 | 5200 | 5200 | no | 10.0 |" in text
+    assert "| P99 at 10/s, of the floor's | at most 2.2 | 2.00 (0.22 to 2.00) | held |" in text
+    assert (
+        "| operator CPU each at 10/s | at most 20 ms | 16.00 (15.00 to 30.00) ms | held |" in text
+    )
     assert "| highest rate held, of the floor's | at least 0.45 | 1.000 | held |" in text
     assert "| restart with 5000 | at most 30 s | 31.00 s | **missed** |" in text
     assert "goal" not in control_rows.markdown([ours]), "there is nothing to hold it against"
