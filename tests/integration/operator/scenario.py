@@ -19,9 +19,9 @@ from pluginsandbox.controller.kinds import WATCHED, Kind
 from pluginsandbox.controller.kopf_watch import KopfWatch
 from pluginsandbox.controller.operator import Operator
 from pluginsandbox.controller.settings import Settings
+from tests.integration.operator import pod_states
 from tests.integration.operator.bed import SANDBOX, Bed, sandbox, source
 from tests.integration.operator.policy import POLICY
-from tests.integration.operator.test_trouble_pods import waiting
 from tests.rights import rights
 
 OK, FORBIDDEN = 200, 403
@@ -235,11 +235,9 @@ class Scenario:
         try:
             await self._bed.put(sandbox(replicas=2))
             pod = await self._pending()
-            await self._bed.write("POST", kinds.EVENT.path(self._bed.namespace), _unmounted(pod))
-            scheduled = {"type": "PodScheduled", "status": "True"}
-            scheduled |= {"lastTransitionTime": "2026-01-01T00:00:00Z"}
-            status = waiting("ContainerCreating", "") | {"conditions": [scheduled]}
-            await self._bed.kubelet.patch(pod, status)
+            path = kinds.EVENT.path(self._bed.namespace)
+            await self._bed.write("POST", path, pod_states.unmounted(pod))
+            await self._bed.kubelet.patch(pod, pod_states.creating())
             await self._says("MountVolume.SetUp failed")
         finally:
             self._bed.kubelet.ready = True
@@ -364,20 +362,3 @@ def _marks(entry: dict[str, Any], namespace: str) -> bool:
     pod = (at.get("namespace"), at.get("resource"), at.get("subresource"))
     wanted = pod == (namespace, kinds.POD.plural, None) and entry["verb"] == "patch"
     return wanted and entry["responseStatus"]["code"] == OK
-
-
-def _unmounted(pod: dict[str, Any]) -> dict[str, Any]:
-    metadata = pod["metadata"]
-    regarding = {"apiVersion": "v1", "kind": "Pod"}
-    regarding |= {name: metadata[name] for name in ("namespace", "name", "uid")}
-    return {
-        "metadata": {"name": f"mount-{metadata['name']}"},
-        "eventTime": "2026-01-01T00:00:00.000000Z",
-        "reportingController": "kubelet",
-        "reportingInstance": "node",
-        "action": "Mount",
-        "reason": "FailedMount",
-        "type": "Warning",
-        "note": 'MountVolume.SetUp failed for volume "secret-1" : secret "keys" not found',
-        "regarding": regarding,
-    }

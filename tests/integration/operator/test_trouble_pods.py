@@ -7,26 +7,10 @@ from typing import Any
 import pytest
 
 from pluginsandbox.controller import kinds
-from tests.integration.operator.bed import (
-    Bed,
-    eventually,
-    sandbox,
-    source,
-)
+from tests.integration.operator import pod_states
+from tests.integration.operator.bed import Bed, eventually, sandbox, source
 
 pytestmark = pytest.mark.cluster
-
-
-def waiting(reason: str, message: str) -> dict[str, Any]:
-    container = {
-        "name": "host",
-        "image": "none",
-        "imageID": "",
-        "ready": False,
-        "restartCount": 0,
-        "state": {"waiting": {"reason": reason, "message": message}},
-    }
-    return {"phase": "Pending", "containerStatuses": [container]}
 
 
 async def _pod(bed: Bed) -> dict[str, Any]:
@@ -54,7 +38,7 @@ async def test_a_container_that_does_not_start_is_explained(
         await bed.put(source())
         await bed.put(sandbox())
         pod = await _pod(bed)
-        await bed.kubelet.patch(pod, waiting(reason, "because"))
+        await bed.kubelet.patch(pod, pod_states.waiting(reason, "because"))
         message = await bed.until("Reconciling", "True", expected)
         assert pod["metadata"]["name"] in message
         assert "because" in message
@@ -134,30 +118,6 @@ async def test_a_volume_that_the_kubelet_cannot_mount_is_quoted_from_its_events(
         await bed.put(source())
         await bed.put(sandbox())
         pod = await _pod(bed)
-        note = 'MountVolume.SetUp failed for volume "secret-1" : secret "keys" not found'
-        event = {
-            "metadata": {"name": "mount"},
-            "eventTime": "2026-01-01T00:00:00.000000Z",
-            "reportingController": "kubelet",
-            "reportingInstance": "node",
-            "action": "Mount",
-            "reason": "FailedMount",
-            "type": "Warning",
-            "note": note,
-            "regarding": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": bed.namespace,
-                "name": pod["metadata"]["name"],
-                "uid": pod["metadata"]["uid"],
-            },
-        }
-        await bed.write("POST", kinds.EVENT.path(bed.namespace), event)
-        scheduled = {
-            "type": "PodScheduled",
-            "status": "True",
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }
-        creating = waiting("ContainerCreating", "") | {"conditions": [scheduled]}
-        await bed.kubelet.patch(pod, creating)
-        assert note in await bed.until("Reconciling", "True", "MountFailed")
+        await bed.write("POST", kinds.EVENT.path(bed.namespace), pod_states.unmounted(pod))
+        await bed.kubelet.patch(pod, pod_states.creating())
+        assert pod_states.UNMOUNTED in await bed.until("Reconciling", "True", "MountFailed")
